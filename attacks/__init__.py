@@ -1,0 +1,1 @@
+"""What is replayed: the ATT&CK catalogue, procedures, emulation plans and their replay."""

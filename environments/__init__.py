@@ -1,0 +1,1 @@
+"""Where things run: the engine, images, nodes, sessions and the witness. The only importer of docker."""

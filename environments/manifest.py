@@ -1,0 +1,79 @@
+"""`environment.yaml`: nodes and networks, keys spelled as in Compose where Compose has them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from results.documents import Definition, read_document
+from results.records import Slug, Text
+
+Capability = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]{2,30}$")]
+Size = Annotated[str, StringConstraints(pattern=r"^\d+[kmg]?$")]
+
+
+class Role(StrEnum):
+    """What a node is in the story."""
+
+    TARGET = "target"
+    ATTACKER = "attacker"
+    USER = "user"
+    SERVICE = "service"
+
+
+class Healthcheck(Definition):
+    """The command that exits 0 in the node as soon as it is up."""
+
+    test: tuple[str, ...]
+    timeout_s: float = 30.0
+
+
+class Login(Definition):
+    """A user that steps may run as."""
+
+    login_uid: int | None = None
+    """Audit login uid that the user's session carries, as PAM would set it; for root: who became root."""
+
+
+class Node(Definition):
+    """One container."""
+
+    role: Role
+    build: str
+    """Folder with the Dockerfile, relative to the environment's folder."""
+    hostname: str
+    networks: tuple[Slug, ...]
+    logins: dict[str, Login]
+    """Users that steps may run as."""
+    command: tuple[str, ...] | None = None
+    environment: dict[str, str] = {}
+    cap_add: tuple[Capability, ...] = ()
+    mem_limit: Size = "1g"
+    pids_limit: int = 1024
+    healthcheck: Healthcheck | None = None
+
+
+class Network(Definition):
+    """A network without a way out."""
+
+    internal: bool = Field(default=True)
+
+
+class Environment(Definition):
+    """A definition of where a plan runs."""
+
+    id: Slug
+    title: Text
+    description: Text
+    networks: dict[Slug, Network]
+    nodes: dict[Slug, Node]
+
+
+def read_environment(folder: Path) -> Environment:
+    """Read `<folder>/environment.yaml`.
+
+    Raises:
+        ContentError: every problem of the file.
+    """
+    return read_document(folder / "environment.yaml", Environment)

@@ -1,0 +1,1 @@
+"""The order of things: trials, campaigns, Prefect flows and the pij command."""

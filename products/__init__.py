@@ -1,0 +1,1 @@
+"""What is evaluated: manifests, deployment, alert sources and normalisation."""

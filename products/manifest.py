@@ -1,0 +1,218 @@
+"""`product.yaml`: everything the pipeline knows about a product. No Python of a product runs on the host."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field
+
+from environments.manifest import Capability, Size
+from results.documents import Definition, read_document
+from results.records import Slug, TechniqueId, Text
+
+
+class Placement(StrEnum):
+    """Where a component runs."""
+
+    NODE = "node"
+    """In the node: its Dockerfile is layered on the node's image (`ARG BASE`)."""
+    SENSOR = "sensor"
+    """In a container of its own beside the nodes."""
+
+
+class ProductClass(StrEnum):
+    """What kind of product it is."""
+
+    ANTI_MALWARE = "anti_malware"
+    BEHAVIOUR_DETECTION = "behaviour_detection"
+    FILE_INTEGRITY = "file_integrity"
+    LOG_RESPONSE = "log_response"
+    NETWORK_DETECTION = "network_detection"
+    WEB_FIREWALL = "web_firewall"
+    APPLICATION_CONTROL = "application_control"
+
+
+class NeededCapability(Definition):
+    """One capability, with the reason that the published page shows."""
+
+    capability: Capability
+    why: str
+
+
+class Build(Definition):
+    """How a component's image is made. `ARG BASE` is the node's image, or the Debian base for a sensor."""
+
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    args: dict[str, str] = {}
+    python_requirements: str | None = None
+    """A hash-locked requirements file; its wheels are laid into the build context as `python/`."""
+
+
+class Ready(Definition):
+    """Exits 0 as soon as the component is up; the canary still has to come through after it."""
+
+    command: tuple[str, ...]
+    timeout_s: float = 60.0
+
+
+class ContentMount(Definition):
+    """Content that only the user can give, such as a directory of rules; copied into the container."""
+
+    id: Slug
+    path: str
+    """Absolute path in the component's container."""
+    what: Text
+    """What it is and where to get it."""
+
+
+class Component(Definition):
+    """One part of a product. Only what is declared here is granted, and only from the allow-list."""
+
+    id: Slug
+    placement: Placement
+    node: Slug = "target"
+    """The node it sits in (placement `node`) or watches (`sensor`)."""
+    build: Build = Build()
+    start: tuple[str, ...]
+    """Runs for as long as the product does; its end is the product's death."""
+    environment: dict[str, str] = {}
+    """`${node_pid}` is the watched node's init process in the engine host's pid namespace,
+    `${node_address}` its address, `${attacker_address}` the attacker's."""
+    capabilities: tuple[NeededCapability, ...] = ()
+    host_pid: bool = False
+    """Sees the engine host's processes (sensor only)."""
+    seccomp_unconfined: bool = False
+    lock: Slug | None = None
+    """A kernel facility that only one product can hold at a time, e.g. `audit`."""
+    ready: Ready | None = None
+    teardown: tuple[str, ...] | None = None
+    """Undoes what outlives the container, e.g. the kernel's audit rules."""
+    mem_limit: Size = "2g"
+    cpus: float = 1.0
+    pids_limit: int = 512
+    content: tuple[ContentMount, ...] = ()
+
+
+class Format(StrEnum):
+    """How one line of a source is read."""
+
+    JSON_LINES = "json_lines"
+    REGEX = "regex"
+
+
+class PidNamespace(StrEnum):
+    """Where the pids that a product reports come from."""
+
+    HOST = "host"
+    NODE = "node"
+
+
+class Source(Definition):
+    """Where a product's alerts or telemetry come out, and how a line becomes a normalised record."""
+
+    component: Slug
+    file: str | None = None
+    """A file in the component's container that lines are appended to; rotation is followed."""
+    container_log: bool = False
+    """What the component's `start` command writes to stdout."""
+    format: Format
+    pattern: str | None = None
+    """For `regex`: named groups become the record's fields; lines without a match are skipped silently
+    only if `skip_others` says so."""
+    skip_others: bool = False
+    where: str | None = None
+    """JMESPath; the line is a record only where it is true."""
+    map: dict[str, str]
+    """Field of `Observation` -> JMESPath over the line. Literals are JMESPath literals (`'blocked'`)."""
+    time_format: str = "iso8601"
+    """`iso8601`, `epoch_s` (may have decimals), `epoch_ms`, or a strptime format (taken as UTC)."""
+    pid_namespace: PidNamespace = PidNamespace.HOST
+
+
+class CanaryAction(Definition):
+    """An act that the product is known to answer. `${nonce}` is new each time (8 lower-case letters);
+    `${number}` is a new number from 1 to 250.
+    """
+
+    node: Slug = "target"
+    user: str = "root"
+    command: str
+    """For `bash -c`."""
+    expect: dict[str, str]
+    """Field of `Observation` (or `any` for the raw line) -> regular expression; all must match."""
+    in_telemetry: bool = False
+    """The answer is a telemetry record, because the product (or arm) raises no alerts."""
+    timeout_s: float = 60.0
+    """How long to wait for the answer, all attempts together."""
+    retry_s: float = 5.0
+    """Repeat the act if no answer came for so long (only before the first answer)."""
+
+
+class Ask(Definition):
+    """How to ask the product for a version."""
+
+    component: Slug
+    command: tuple[str, ...]
+    pattern: str = r"(.+)"
+    """First group of the first match in its output."""
+
+
+class ArmComponent(Definition):
+    """What an arm changes on a component."""
+
+    environment: dict[str, str] = {}
+    content: tuple[ContentMount, ...] = ()
+
+
+class Arm(Definition):
+    """The product at one configuration."""
+
+    id: Slug
+    title: Text
+    tuned: bool = False
+    """Not the configuration as shipped: its verdicts carry the modifier `configuration`."""
+    components: dict[Slug, ArmComponent] = {}
+    alerts: tuple[Source, ...] | None = None
+    """Replaces the product's alert sources in this arm."""
+    telemetry: tuple[Source, ...] | None = None
+    canary: CanaryAction | None = None
+    notes: tuple[Ask, ...] = ()
+
+
+class Product(Definition):
+    """What is evaluated."""
+
+    id: Slug
+    name: str
+    vendor: str
+    product_class: ProductClass = Field(alias="class")
+    licence: str
+    homepage: str
+    description: Text
+    blind_spots: Text
+    """What it can't see by design."""
+    sees: tuple[str, ...]
+    """ATT&CK data components it can see; a step that needs none of them is not applicable to it."""
+    blocks: bool
+    latency_s: float
+    """Declared: the longest time from an act to its alert."""
+    version: Ask
+    content_version: Ask | None = None
+    notes: tuple[Ask, ...] = ()
+    """Asked when ready; the answers are shown with the result, e.g. which signature database is there."""
+    components: tuple[Component, ...]
+    alerts: tuple[Source, ...]
+    telemetry: tuple[Source, ...] = ()
+    canary: CanaryAction
+    arms: tuple[Arm, ...]
+    claims: dict[TechniqueId, str] = {}
+    """What the vendor says it achieves: technique -> `prevented`, `alerted` or `logged`."""
+
+
+def read_product(folder: Path) -> Product:
+    """Read `<folder>/product.yaml`.
+
+    Raises:
+        ContentError: every problem of the file.
+    """
+    return read_document(folder / "product.yaml", Product)
