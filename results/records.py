@@ -302,6 +302,10 @@ class Trial(Record):
     """Seconds spent in each phase of the trial."""
     provenance: dict[str, str]
     """Versions of pij, kernel, engine and libraries; git commit and whether the tree was dirty."""
+    vendor: str | None = None
+    licence: str | None = None
+    blind_spots: Text | None = None
+    """What the product can't see by design, as its manifest says; shown beside its rates."""
 
 
 class Campaign(Record):

@@ -1,0 +1,292 @@
+"""Standing up an environment and taking it down: fresh networks without a way out, fresh nodes."""
+
+import io
+import secrets
+import tarfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import docker.types
+
+from environments.engine import NOT_ANSWERING, Engine
+from environments.manifest import Environment, Node
+from environments.session import Session
+from environments.waiting import wait_until
+from environments.witness import Witness
+from results.errors import TargetError
+from results.records import Slug
+
+UNROUTABLE_DNS = "203.0.113.53"
+"""RFC 5737: the engine's resolver gets no upstream, so a name is no way out either."""
+PROBE_PORTS = (22, 53, 80, 443, 2375)
+PROBE_TIMEOUT_S = 0.4
+
+
+@dataclass(frozen=True)
+class NodeExtra:
+    """What a product that sits in a node asks for beyond the node's own definition."""
+
+    capabilities: tuple[str, ...] = ()
+    seccomp_unconfined: bool = False
+
+
+@dataclass(frozen=True)
+class RunningNode:
+    """One node that is up."""
+
+    name: Slug
+    definition: Node
+    container_id: str
+    pid: int
+    """Of its first process, in the engine host's pid namespace."""
+    addresses: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that a product may call it by."""
+        return (self.definition.hostname, self.container_id, self.container_id[:12], *self.addresses)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One running instance of an environment."""
+
+    engine: Engine
+    nodes: dict[Slug, RunningNode]
+    witness: Witness
+    proof: tuple[str, ...]
+    """How it was proven that no node has a way out."""
+
+    def open_session(self, node: str, user: str) -> Session:
+        """Open a user's shell in a node and let the witness follow it."""
+        running = self.nodes[node]
+        login = running.definition.logins.get(user)
+        home = self._home(running, user)
+        session = Session(
+            self.engine, running.container_id, user, home, login.login_uid if login is not None else None
+        )
+        self.witness.track(session.pid)
+        return session
+
+    def _home(self, node: RunningNode, user: str) -> str:
+        stream, _stat = self.engine.client.api.get_archive(node.container_id, "/etc/passwd")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+            member = archive.extractfile(archive.getmembers()[0])
+            lines = member.read().decode().splitlines() if member else []
+        for line in lines:
+            fields = line.split(":")
+            if fields[0] == user:
+                return fields[5]
+        raise TargetError(
+            f"node {node.name!r} has no user {user!r}; users: {[x.split(':')[0] for x in lines]}"
+        )
+
+
+@contextmanager
+def stand_up(
+    engine: Engine,
+    environment: Environment,
+    images: Mapping[str, str],
+    witness: Witness,
+    labels: Mapping[str, str],
+    extras: Mapping[str, NodeExtra],
+    stop: threading.Event,
+) -> Iterator[Target]:
+    """A running environment for as long as the block lasts; always taken down.
+
+    Args:
+        engine: where.
+        environment: the definition.
+        images: node -> image tag.
+        witness: watches the nodes.
+        labels: for every resource, so that a sweep finds it.
+        extras: node -> what a product in it needs.
+        stop: set to give up waiting.
+
+    Raises:
+        TargetError: a node does not come up, or a node has a way out.
+    """
+    networks: dict[str, Any] = {}
+    containers: list[Any] = []
+    try:
+        for name in environment.networks:
+            networks[name] = _create_network(engine, labels)
+        with ThreadPoolExecutor(max_workers=max(1, len(environment.nodes))) as pool:
+            jobs = {
+                name: pool.submit(
+                    _start_node,
+                    engine,
+                    node,
+                    images[name],
+                    networks,
+                    labels,
+                    extras.get(name, NodeExtra()),
+                    containers,
+                )
+                for name, node in environment.nodes.items()
+            }
+            started = {name: job.result() for name, job in jobs.items()}
+        nodes = {name: _running(name, environment.nodes[name], started[name]) for name in environment.nodes}
+        for node in nodes.values():
+            witness.track(node.pid)
+        for node in nodes.values():
+            _await_health(engine, node, stop)
+        yield Target(engine, nodes, witness, prove_isolation(witness, nodes))
+    except NOT_ANSWERING as error:
+        raise TargetError(f"the engine failed while the environment was up: {error}") from error
+    finally:
+        _take_down(containers, list(networks.values()))
+
+
+def prove_isolation(witness: Witness, nodes: Mapping[str, RunningNode]) -> tuple[str, ...]:
+    """Prove that no node can reach the engine host, and through it anything outside.
+
+    Any answer counts as a way out, even a refused connection: a host that can be reached refuses at once.
+
+    Raises:
+        TargetError: a node has a way out.
+    """
+    hosts = [
+        address for address in witness.ask("host_addresses")["addresses"] if not address.startswith("127.")
+    ]
+    targets = [(address, port) for address in hosts for port in PROBE_PORTS]
+    proof = []
+    for node in nodes.values():
+        answers = witness.ask("reach", pid=node.pid, targets=targets, timeout_s=PROBE_TIMEOUT_S)["answers"]
+        reached = {
+            place: answer for place, answer in answers.items() if answer in ("CONNECTED", "ECONNREFUSED")
+        }
+        if reached:
+            raise TargetError(
+                f"node {node.name!r} has a way out: {reached}; allowed: none. Its networks must be internal and "
+                "the engine host must have no address on them."
+            )
+        seen = sorted(set(answers.values()))
+        proof.append(
+            f"{node.name}: tried {len(answers)} ports of the engine host's {len(hosts)} addresses from the node's "
+            f"own network; every one unreachable ({', '.join(seen)})"
+        )
+    return tuple(proof)
+
+
+def copy_into(engine: Engine, container_id: str, source: Path, path: str) -> None:
+    """Copy a folder's regular files into a container (links are left out)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for file in sorted(source.rglob("*")):
+            if file.is_file() and not file.is_symlink():
+                info = tarfile.TarInfo(str(Path(path.lstrip("/")) / file.relative_to(source)))
+                info.size, info.mode = file.stat().st_size, 0o644
+                with file.open("rb") as data:
+                    archive.addfile(info, data)
+    if not engine.client.api.put_archive(container_id, "/", buffer.getvalue()):
+        raise TargetError(f"could not copy {source} to {path} in a container")
+
+
+def run_in(engine: Engine, container_id: str, command: Sequence[str]) -> tuple[int, str]:
+    """Run a short command as root in a container: (exit code, output of both streams, capped)."""
+    created = engine.client.api.exec_create(container_id, list(command), user="root")
+    output = engine.client.api.exec_start(created["Id"])
+    code = engine.client.api.exec_inspect(created["Id"])["ExitCode"]
+    return code, output[: 64 * 1024].decode("utf-8", "backslashreplace")
+
+
+def _create_network(engine: Engine, labels: Mapping[str, str]) -> Any:  # noqa: ANN401
+    return engine.client.networks.create(
+        f"net-{secrets.token_hex(6)}",
+        driver="bridge",
+        internal=True,
+        labels=dict(labels),
+        # The engine host itself must not be reachable either.
+        options={"com.docker.network.bridge.inhibit_ipv4": "true"},
+    )
+
+
+def _start_node(
+    engine: Engine,
+    node: Node,
+    image: str,
+    networks: Mapping[str, Any],
+    labels: Mapping[str, str],
+    extra: NodeExtra,
+    containers: list[Any],
+) -> Any:  # noqa: ANN401
+    first, *others = node.networks
+    container = engine.client.containers.create(
+        image,
+        command=list(node.command) if node.command else None,
+        hostname=node.hostname,
+        environment=dict(node.environment),
+        labels=dict(labels),
+        init=True,
+        network=networks[first].name,
+        dns=[UNROUTABLE_DNS],
+        cap_add=sorted({*node.cap_add, *extra.capabilities}),
+        security_opt=["seccomp=unconfined"] if extra.seccomp_unconfined else [],
+        mem_limit=node.mem_limit,
+        pids_limit=node.pids_limit,
+    )
+    containers.append(container)
+    for name in others:
+        networks[name].connect(container)
+    container.start()
+    container.reload()
+    return container
+
+
+def _running(name: str, node: Node, container: Any) -> RunningNode:  # noqa: ANN401
+    state = container.attrs
+    if not state["State"]["Running"]:
+        log = container.logs(tail=15).decode("utf-8", "backslashreplace")
+        raise TargetError(f"node {name!r} ended at once with exit code {state['State']['ExitCode']}:\n{log}")
+    settings = state["NetworkSettings"]["Networks"].values()
+    return RunningNode(
+        name=name,
+        definition=node,
+        container_id=str(container.id),
+        pid=int(state["State"]["Pid"]),
+        addresses=tuple(sorted(entry["IPAddress"] for entry in settings if entry["IPAddress"])),
+    )
+
+
+def _await_health(engine: Engine, node: RunningNode, stop: threading.Event) -> None:
+    check = node.definition.healthcheck
+    if check is None:
+        return
+    last = ""
+
+    def healthy() -> bool:
+        nonlocal last
+        code, last = run_in(engine, node.container_id, check.test)
+        return code == 0
+
+    if not wait_until(healthy, check.timeout_s, stop, interval_s=0.1):
+        raise TargetError(
+            f"node {node.name!r} is not healthy after {check.timeout_s:.0f} s: {last.strip()[-300:]}"
+        )
+
+
+def _take_down(containers: Sequence[Any], networks: Sequence[Any]) -> None:
+    """Remove everything; what an engine that went away kept is the next sweep's."""
+    jobs: list[Callable[[], None]] = [lambda c=c: c.remove(force=True, v=True) for c in containers]  # type: ignore[misc]
+    with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as pool:
+        list(pool.map(remove_quietly, jobs))
+    for network in networks:
+        remove_quietly(network.remove)
+
+
+def remove_quietly(remove: Callable[[], None]) -> bool:
+    """Remove something; True if it is gone. An engine that does not answer leaves it to `pij sweep`."""
+    try:
+        remove()
+    except docker.errors.NotFound:
+        return True
+    except NOT_ANSWERING:
+        return False
+    return True

@@ -1,0 +1,34 @@
+"""The one place that waits by looking again and again. Everything else waits for an event."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from results.errors import Interrupted
+
+T = TypeVar("T")
+
+
+def wait_until(
+    probe: Callable[[], T | None], timeout_s: float, stop: threading.Event, interval_s: float = 0.05
+) -> T | None:
+    """Call `probe` until it returns something true.
+
+    Returns:
+        What it returned, or None when `timeout_s` seconds have passed.
+
+    Raises:
+        Interrupted: `stop` was set.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if stop.is_set():
+            raise Interrupted("stopped by the user")
+        value = probe()
+        if value:
+            return value
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            return None
+        stop.wait(min(interval_s, remaining))

@@ -1,0 +1,242 @@
+"""Our side of the witness (see witness_image/witness.py): asks it, and keeps the process trees it reports."""
+
+import json
+import queue
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from environments.engine import Engine, Say
+from environments.images import base_image, build_image
+from environments.pipe import Pipe, attach
+from results.errors import TargetError
+from results.records import Process
+
+CAPABILITIES = ["NET_ADMIN", "SYS_PTRACE", "SYS_ADMIN", "SYS_CHROOT", "DAC_READ_SEARCH", "KILL"]
+ANSWER_TIMEOUT_S = 30.0
+CONNECTOR = "kernel process connector (CN_PROC): every fork, exec and exit, with the kernel's own times"
+
+
+@dataclass
+class Seen:
+    """One process while the trial runs."""
+
+    pid: int
+    parent: int
+    started_ns: int
+    node_pid: int | None = None
+    ended_ns: int | None = None
+    exit_code: int | None = None
+    executables: list[str] = field(default_factory=list)
+    command_lines: list[str] = field(default_factory=list)
+
+    def record(self) -> Process:
+        """The process as the sealed trial holds it."""
+        return Process(
+            pid=self.pid,
+            node_pid=self.node_pid,
+            parent_pid=self.parent,
+            started_ns=self.started_ns,
+            ended_ns=self.ended_ns,
+            exit_code=self.exit_code,
+            executables=tuple(self.executables),
+            command_lines=tuple(self.command_lines),
+        )
+
+
+def witness_image(engine: Engine, say: Say) -> str:
+    """Build the witness's image if it is missing."""
+    folder = Path(__file__).parent / "witness_image"
+    tag, _digest = build_image(
+        engine, "witness", folder, "Dockerfile", {"BASE": base_image(engine, say)}, say
+    )
+    return tag
+
+
+class Witness:
+    """A running witness. Use as a context manager."""
+
+    def __init__(self, engine: Engine, image: str, labels: Mapping[str, str]) -> None:
+        """Start its container and wait until it listens to the kernel."""
+        self._engine = engine
+        self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._asking = threading.Lock()
+        self._seen_lock = threading.Lock()
+        self._processes: dict[int, list[Seen]] = {}
+        self._children: dict[int, list[Seen]] = {}
+        self._buffer = b""
+        self._number = 0
+        self.lost = 0
+        self.missing: str | None = None
+        self._container = engine.client.containers.create(
+            image,
+            labels=dict(labels),
+            pid_mode="host",
+            network_mode="host",
+            cap_drop=["ALL"],
+            cap_add=CAPABILITIES,
+            security_opt=["apparmor=unconfined"],
+            read_only=True,
+            volumes=["/sys/fs/cgroup:/cgroup:ro"],
+            stdin_open=True,
+            mem_limit="256m",
+        )
+        try:
+            raw = attach(engine, str(self._container.id))
+            self._pipe = Pipe(
+                raw, self._on_bytes, self._on_error, lambda: self._replies.put({"closed": True})
+            )
+            self._container.start()
+            self.missing = self._next_reply()["missing"]
+        except BaseException:
+            self._container.remove(force=True)
+            raise
+
+    def __enter__(self) -> "Witness":
+        """The witness itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove its container."""
+        self._pipe.close()
+        self._container.remove(force=True)
+
+    def truth(self) -> str:
+        """Where the process trees come from and what that misses, for the trial's record."""
+        if self.missing:
+            return f"none: no process connector here ({self.missing}); attribution by lineage is off"
+        return CONNECTOR + (f"; the kernel dropped events {self.lost} times" if self.lost else "")
+
+    def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Ask one question and wait for its answer.
+
+        Raises:
+            TargetError: the witness is gone or could not answer.
+        """
+        with self._asking:
+            self._number += 1
+            request = {"id": self._number, "op": operation, **arguments}
+            try:
+                self._pipe.send(json.dumps(request).encode() + b"\n")
+            except OSError as error:
+                raise TargetError(f"the witness is gone: {error}") from error
+            reply = self._next_reply()
+        if "error" in reply:
+            raise TargetError(f"the witness could not answer {operation!r}: {reply['error']}")
+        return reply
+
+    def track(self, pid: int) -> None:
+        """Follow a process (engine host's pid), what it has started and all that it will start."""
+        self.ask("track", pid=pid)
+
+    def facts(self, pid: int, facts: Sequence[Mapping[str, object]]) -> list[tuple[bool, str]]:
+        """Look at file facts in the root of the node whose first process is `pid`."""
+        if not facts:
+            return []
+        return [(bool(holds), str(seen)) for holds, seen in self.ask("facts", pid=pid, facts=facts)["facts"]]
+
+    def sync(self) -> None:
+        """After this, everything that has happened so far is known."""
+        self.ask("sync")
+
+    def usage(self, pids: Mapping[str, int]) -> dict[str, dict[str, float] | None]:
+        """CPU seconds (`cpu_s`) and bytes (`memory`) of containers, by name."""
+        found: dict[str, dict[str, float] | None] = self.ask("usage", pids=dict(pids))["usage"]
+        return found
+
+    def kill(self, pid: int) -> None:
+        """Kill a process and all its descendants."""
+        self.ask("kill", pid=pid)
+
+    def children(self, pid: int) -> list[Seen]:
+        """What a process has started, oldest first."""
+        with self._seen_lock:
+            return list(self._children.get(pid, ()))
+
+    def tree(self, leader: Seen) -> list[Seen]:
+        """A process and its descendants, oldest first. A pid that was used again does not confuse it."""
+        with self._seen_lock:
+            found, waiting = [], [leader]
+            while waiting:
+                current = waiting.pop()
+                found.append(current)
+                waiting.extend(
+                    child
+                    for child in self._children.get(current.pid, ())
+                    if child.started_ns >= current.started_ns
+                    and (current.ended_ns is None or child.started_ns <= current.ended_ns)
+                    and child is not current
+                )
+        return sorted(found, key=lambda process: (process.started_ns, process.pid))
+
+    def knows(self, pid: int) -> bool:
+        """Whether a pid (engine host's) has ever been a process of this trial's nodes."""
+        with self._seen_lock:
+            return pid in self._processes
+
+    def host_pid(self, node_pid: int, roots: Iterable[int]) -> int | None:
+        """Translate a node's own pid into the engine host's, newest process first."""
+        wanted = set(roots)
+        with self._seen_lock:
+            matches = [
+                seen
+                for entries in self._processes.values()
+                for seen in entries
+                if seen.node_pid == node_pid and (not wanted or self._root_of(seen) in wanted)
+            ]
+        return max(matches, key=lambda seen: seen.started_ns).pid if matches else None
+
+    def _root_of(self, seen: Seen) -> int:
+        while seen.parent in self._processes:
+            seen = self._processes[seen.parent][-1]
+        return seen.pid
+
+    def _next_reply(self) -> dict[str, Any]:
+        try:
+            reply = self._replies.get(timeout=ANSWER_TIMEOUT_S)
+        except queue.Empty:
+            raise TargetError(f"the witness did not answer within {ANSWER_TIMEOUT_S:.0f} s") from None
+        if reply.get("closed"):
+            self._replies.put(reply)
+            raise TargetError("the witness's container ended")
+        return reply
+
+    def _on_error(self, data: bytes) -> None:
+        self._replies.put({"error": data.decode("utf-8", "backslashreplace")})
+
+    def _on_bytes(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if "id" in message or message["ev"] == "ready":
+                self._replies.put(message)
+            else:
+                with self._seen_lock:
+                    self._note(message)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        kind, pid = event["ev"], event.get("pid", 0)
+        if kind == "lost":
+            self.lost += 1
+        elif kind == "fork":
+            seen = Seen(pid=pid, parent=event["ppid"], started_ns=event["t"], node_pid=event["npid"])
+            known = self._processes.setdefault(pid, [])
+            if known and known[-1].ended_ns is None:
+                return  # tracked by a second root: the first entry stands
+            known.append(seen)
+            self._children.setdefault(event["ppid"], []).append(seen)
+        elif pid in self._processes:
+            self._note_change(self._processes[pid][-1], event)
+
+    def _note_change(self, seen: Seen, event: dict[str, Any]) -> None:
+        if event["ev"] == "exit":
+            seen.ended_ns, seen.exit_code = event["t"], event["code"]
+            return
+        if event.get("npid") is not None:
+            seen.node_pid = event["npid"]
+        if event["exe"] is not None:
+            seen.executables.append(event["exe"])
+        if event["cmd"] is not None:
+            seen.command_lines.append(event["cmd"])

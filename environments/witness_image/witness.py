@@ -1,0 +1,375 @@
+"""The witness: watches, from beside the engine, what really happens in the nodes. Runs in its own container.
+
+It reads the kernel's process connector (netlink CN_PROC: every fork, exec and exit) and answers questions
+about files, routes and counters of the nodes, so that neither the ground truth nor an oracle ever runs a
+process inside a node, where a product would see it.
+
+Speaks JSON lines: requests on stdin (`{"id": 1, "op": "...", ...}`), replies (`{"id": 1, ...}`) and events
+(`{"ev": "fork" | "exec" | "exit" | "lost", ...}`) on stdout, in the order in which they happened.
+Runs on the standard library of the image's Python alone.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+
+# linux/connector.h, linux/cn_proc.h
+NETLINK_CONNECTOR = 11
+CN_IDX_PROC = 1
+CN_VAL_PROC = 1
+PROC_CN_MCAST_LISTEN = 1
+FORK, EXEC, EXIT = 0x00000001, 0x00000002, 0x80000000
+NLMSG_HEADER = struct.Struct("=IHHII")
+CN_HEADER = struct.Struct("=IIIIHH")
+EVENT_HEADER = struct.Struct("=IIQ")
+SIOCGIFADDR = 0x8915
+CLONE_NEWNET = 0x40000000
+TEXT_CAP = 4096
+READ_CAP = 1 << 20
+FACT_TIMEOUT_S = 10
+
+
+def say(message):
+    """One line out; os.write, because a half-written line would be taken for a whole one."""
+    data = (json.dumps(message) + "\n").encode()
+    while data:
+        data = data[os.write(1, data) :]
+
+
+class Truth:
+    """The process trees under the pids that it was told to track."""
+
+    def __init__(self):
+        """Nothing is tracked yet."""
+        self.socket = None
+        self.tracked = {}  # pid -> root pid
+        self.offset_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+    def listen(self):
+        """Subscribe to the process connector; returns None, or why it can't be had."""
+        try:
+            self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_CONNECTOR)
+            self.socket.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+            self.socket.bind((0, CN_IDX_PROC))
+            payload = struct.pack("=I", PROC_CN_MCAST_LISTEN)
+            body = CN_HEADER.pack(CN_IDX_PROC, CN_VAL_PROC, 0, 0, len(payload), 0) + payload
+            self.socket.send(NLMSG_HEADER.pack(NLMSG_HEADER.size + len(body), 3, 0, 0, 0) + body)
+            self.socket.setblocking(False)
+        except OSError as error:
+            self.socket = None
+            return str(error)
+        return None
+
+    def track(self, root):
+        """Track a process, what it has started already, and all that it will start."""
+        children = {}
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                parent = status_of(int(name)).get("PPid")
+                if parent:
+                    children.setdefault(int(parent), []).append(int(name))
+        found, queue = [], [root]
+        while queue:
+            pid = queue.pop()
+            found.append(pid)
+            self.tracked[pid] = root
+            queue.extend(children.get(pid, ()))
+        now = time.time_ns()
+        for pid in found:
+            parent = int(status_of(pid).get("PPid", 0))
+            say({"ev": "fork", "pid": pid, "ppid": parent, "t": now, "npid": node_pid(pid), "root": root})
+            self.executed(pid, now)
+
+    def drain(self):
+        """Report everything that the kernel has queued."""
+        while self.socket is not None:
+            try:
+                data = self.socket.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                say({"ev": "lost", "t": time.time_ns()})
+                continue
+            self.read(data)
+
+    def read(self, data):
+        """Report one datagram, which holds one event."""
+        start = NLMSG_HEADER.size + CN_HEADER.size
+        if len(data) < start + EVENT_HEADER.size:
+            return
+        what, _cpu, monotonic = EVENT_HEADER.unpack_from(data, start)
+        body = start + EVENT_HEADER.size
+        when = monotonic + self.offset_ns
+        if what == FORK:
+            _ppid, parent, child, group = struct.unpack_from("=IIII", data, body)
+            if child == group and parent in self.tracked:  # a thread is no process
+                self.tracked[child] = self.tracked[parent]
+                say({"ev": "fork", "pid": child, "ppid": parent, "t": when, "npid": node_pid(child)})
+        elif what == EXEC:
+            (pid,) = struct.unpack_from("=I", data, body)
+            if pid in self.tracked:
+                self.executed(pid, when)
+        elif what == EXIT:
+            pid, group, code, _signal = struct.unpack_from("=IIII", data, body)
+            if pid == group and pid in self.tracked:
+                del self.tracked[pid]
+                code = 128 + (code & 0x7F) if code & 0x7F else code >> 8
+                say({"ev": "exit", "pid": pid, "code": code, "t": when})
+
+    def executed(self, pid, when):
+        """Report the image and arguments of a process; None where it was gone too soon."""
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                arguments = file.read(TEXT_CAP).rstrip(b"\0").replace(b"\0", b" ")
+            image = os.readlink(f"/proc/{pid}/exe")
+        except OSError:
+            arguments, image = b"", None
+        text = arguments.decode("utf-8", "backslashreplace") or None
+        say({"ev": "exec", "pid": pid, "exe": image, "cmd": text, "t": when, "npid": node_pid(pid)})
+
+    def kill(self, root):
+        """Kill a tracked process and its descendants."""
+        family = descendants(root)
+        for pid in family:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        return {"killed": len(family)}
+
+
+def status_of(pid):
+    """Fields of /proc/<pid>/status; empty if it is gone."""
+    try:
+        with open(f"/proc/{pid}/status", errors="replace") as file:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    except OSError:
+        return {}
+
+
+def node_pid(pid):
+    """The pid as the node itself sees it."""
+    numbers = status_of(pid).get("NSpid", "").split()
+    return int(numbers[-1]) if numbers else None
+
+
+def descendants(root):
+    """A process and all below it, by the parents that /proc names now."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            parents[int(name)] = int(status_of(int(name)).get("PPid") or 0)
+    family, grown = {root}, True
+    while grown:
+        more = {pid for pid, parent in parents.items() if parent in family} - family
+        family |= more
+        grown = bool(more)
+    return sorted(family)
+
+
+def in_child(work):
+    """Run `work` in a child, because it enters a node's root or network; returns its result.
+
+    A pattern that never ends, written into a plan, dies with the child.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        signal.alarm(FACT_TIMEOUT_S)
+        try:
+            answer = work()
+        except OSError as error:
+            answer = {"error": f"{error.strerror}: {error.filename or ''}"}
+        os.write(writer, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        data = file.read()
+    _pid, code = os.waitpid(child, 0)
+    return json.loads(data) if data else {"error": f"no answer (wait status {code})"}
+
+
+def look_at_facts(request):
+    """Answer file facts in the root of a node."""
+
+    def work():
+        os.chroot(f"/proc/{request['pid']}/root")
+        os.chdir("/")
+        return {"facts": [look(fact) for fact in request["facts"]]}
+
+    return in_child(work)
+
+
+def look(fact):
+    """One file fact: [does it hold, what was seen]."""
+    path = fact["file"]
+    try:
+        state = os.lstat(path)
+    except OSError as error:
+        return [bool(fact.get("absent")), os.strerror(error.errno)]
+    if fact.get("absent"):
+        return [False, "it exists"]
+    seen = f"mode {state.st_mode & 0o7777:04o}, owner {state.st_uid}, {state.st_size} bytes"
+    if fact.get("mode") is not None and state.st_mode & 0o7777 != int(fact["mode"], 8):
+        return [False, seen]
+    if fact.get("owner") is not None and state.st_uid != fact["owner"]:
+        return [False, seen]
+    if fact.get("empty") is not None and (state.st_size == 0) != fact["empty"]:
+        return [False, seen]
+    if fact.get("modified_before_ns") is not None and state.st_mtime_ns >= fact["modified_before_ns"]:
+        return [False, f"{seen}, modified {state.st_mtime_ns} ns"]
+    if fact.get("contains") is not None or fact.get("lacks") is not None:
+        return look_inside(fact, path, seen)
+    return [True, seen]
+
+
+def look_inside(fact, path, seen):
+    """The part of a file fact that is about its content."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        content = os.read(descriptor, READ_CAP)
+    finally:
+        os.close(descriptor)
+    text = content.decode("utf-8", "backslashreplace")
+    seen = f"{seen}, sha256 of the head {hashlib.sha256(content).hexdigest()[:16]}"
+    for key, wanted in (("contains", True), ("lacks", False)):
+        if fact.get(key) is not None and bool(re.search(fact[key], text, re.MULTILINE)) != wanted:
+            return [False, seen]
+    return [True, seen]
+
+
+def host_addresses():
+    """IPv4 addresses of the engine host (the witness is on its network)."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _index, name in socket.if_nameindex():
+            try:
+                packed = fcntl.ioctl(probe.fileno(), SIOCGIFADDR, struct.pack("256s", name[:15].encode()))
+            except OSError:
+                continue
+            found.append(socket.inet_ntoa(packed[20:24]))
+    return {"addresses": found}
+
+
+def reach(request):
+    """Try, from a node's network, to reach addresses: any answer at all, even a refusal, is a way out."""
+
+    def work():
+        descriptor = os.open(f"/proc/{request['pid']}/ns/net", os.O_RDONLY)
+        os.setns(descriptor, CLONE_NEWNET)
+        waiting = {}
+        answers = {}
+        for address, port in request["targets"]:
+            probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            probe.setblocking(False)
+            code = probe.connect_ex((address, port))
+            if code == errno.EINPROGRESS:
+                waiting[probe] = f"{address}:{port}"
+            else:
+                answers[f"{address}:{port}"] = errno.errorcode.get(code, str(code))
+        deadline = time.monotonic() + request["timeout_s"]
+        while waiting and time.monotonic() < deadline:
+            _r, ready, _x = select.select([], list(waiting), [], max(0, deadline - time.monotonic()))
+            for probe in ready:
+                code = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                answers[waiting.pop(probe)] = errno.errorcode.get(code, "CONNECTED") if code else "CONNECTED"
+        answers.update({name: "no answer" for name in waiting.values()})
+        return {"answers": answers}
+
+    return in_child(work)
+
+
+def usage(request):
+    """CPU seconds and memory bytes of containers, by the cgroup of their first process."""
+    found = {}
+    for name, pid in request["pids"].items():
+        try:
+            with open(f"/proc/{pid}/cgroup") as file:
+                groups = [line.rstrip("\n").split(":", 2) for line in file]
+        except OSError:
+            continue
+        found[name] = read_counters(
+            {controller: path for _n, names, path in groups for controller in names.split(",")}
+        )
+    return {"usage": found}
+
+
+def read_counters(groups):
+    """Counters in cgroup v2 (one group named '') or v1 (a group a controller)."""
+    top = "/cgroup"  # the engine host's, read-only
+    cpu_s = memory = None
+    try:
+        if "cpuacct" in groups:
+            with open(f"{top}/cpuacct{groups['cpuacct']}/cpuacct.usage") as file:
+                cpu_s = int(file.read()) / 1e9
+            with open(f"{top}/memory{groups['memory']}/memory.usage_in_bytes") as file:
+                memory = int(file.read())
+        else:
+            with open(f"{top}{groups['']}/cpu.stat") as file:
+                cpu_s = int(dict(line.split() for line in file)["usage_usec"]) / 1e6
+            with open(f"{top}{groups['']}/memory.current") as file:
+                memory = int(file.read())
+    except (OSError, KeyError, ValueError):
+        return None
+    return {"cpu_s": cpu_s, "memory": memory}
+
+
+def answer(truth, request):
+    """One reply."""
+    operation = request["op"]
+    if operation == "track":
+        truth.track(request["pid"])
+        return {}
+    if operation == "sync":
+        return {}
+    if operation == "kill":
+        return truth.kill(request["pid"])
+    if operation == "facts":
+        return look_at_facts(request)
+    if operation == "host_addresses":
+        return host_addresses()
+    if operation == "reach":
+        return reach(request)
+    if operation == "usage":
+        return usage(request)
+    return {"error": f"unknown operation {operation!r}"}
+
+
+def main():
+    """Serve until stdin closes."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    truth = Truth()
+    say({"ev": "ready", "missing": truth.listen()})
+    buffer = b""
+    while True:
+        sources = [0] if truth.socket is None else [0, truth.socket]
+        ready, _w, _x = select.select(sources, [], [])
+        truth.drain()
+        if 0 not in ready:
+            continue
+        data = os.read(0, 1 << 16)
+        if not data:
+            return
+        buffer += data
+        *lines, buffer = buffer.split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            reply = answer(truth, request)
+            truth.drain()  # whatever happened before the reply is reported before it
+            say({"id": request["id"], **reply})
+
+
+if __name__ == "__main__":
+    main()
