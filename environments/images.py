@@ -139,9 +139,7 @@ def _pack(context: Path) -> tuple[bytes, str]:
             if "__pycache__" in path.parts or path.is_dir():
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(context.resolve()):
-                raise BuildError(
-                    f"{path}: a link out of the build folder; allowed: files inside it. Remove it."
-                )
+                raise BuildError(f"{path}: a link out of the build folder; allowed: files inside it. Remove it.")
             info = tarfile.TarInfo(str(path.relative_to(context)))
             data = path.read_bytes()
             info.size = len(data)

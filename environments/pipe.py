@@ -3,6 +3,7 @@
 Docker frames the two outputs with eight-byte headers (Engine API, `ContainerAttach`, "Stream format").
 """
 
+import contextlib
 import socket
 import struct
 import threading
@@ -47,10 +48,8 @@ class Pipe:
 
     def close(self) -> None:
         """End the connection; the process sees the end of its stdin."""
-        try:
+        with contextlib.suppress(OSError):  # already closed by the other side
             self._raw.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # already closed by the other side
         self._thread.join(timeout=10)
         self._raw.close()
 
@@ -84,9 +83,7 @@ class Pipe:
 
 def attach(engine: Engine, container_id: str) -> socket.socket:
     """Connect to the main process of a container that was created with an open stdin."""
-    wrapped = engine.client.api.attach_socket(
-        container_id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-    )
+    wrapped = engine.client.api.attach_socket(container_id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
     return _raw(wrapped)
 
 

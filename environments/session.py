@@ -85,9 +85,7 @@ class _Stream:
 class Session:
     """A user's open shell in a node. Use as a context manager."""
 
-    def __init__(
-        self, engine: Engine, container_id: str, user: str, home: str, login_uid: int | None
-    ) -> None:
+    def __init__(self, engine: Engine, container_id: str, user: str, home: str, login_uid: int | None) -> None:
         """Open the shell; returns when it answers.
 
         Args:
@@ -221,11 +219,7 @@ def quote(script: str) -> str:
     if "\0" in script:
         raise ValueError("a script can't hold a NUL byte")
     safe = {ord("\\"): "\\\\", ord("'"): "\\'", ord("\n"): "\\n"}
-    return (
-        "$'"
-        + "".join(safe.get(b) or (chr(b) if 32 <= b < 127 else f"\\x{b:02x}") for b in script.encode())
-        + "'"
-    )
+    return "$'" + "".join(safe.get(b) or (chr(b) if 32 <= b < 127 else f"\\x{b:02x}") for b in script.encode()) + "'"
 
 
 def _nanoseconds(epoch: bytes) -> int:

@@ -62,16 +62,21 @@ class Target:
     witness: Witness
     proof: tuple[str, ...]
     """How it was proven that no node has a way out."""
+    roots: dict[Slug, set[int]]
+    """Node -> the processes that were started in it from outside, in the engine host's pid namespace."""
+
+    def track(self, node: str, pid: int) -> None:
+        """Let the witness follow a process that was started in a node from outside."""
+        self.roots[node].add(pid)
+        self.witness.track(pid)
 
     def open_session(self, node: str, user: str) -> Session:
         """Open a user's shell in a node and let the witness follow it."""
         running = self.nodes[node]
         login = running.definition.logins.get(user)
         home = self._home(running, user)
-        session = Session(
-            self.engine, running.container_id, user, home, login.login_uid if login is not None else None
-        )
-        self.witness.track(session.pid)
+        session = Session(self.engine, running.container_id, user, home, login.login_uid if login is not None else None)
+        self.track(node, session.pid)
         return session
 
     def _home(self, node: RunningNode, user: str) -> str:
@@ -83,9 +88,7 @@ class Target:
             fields = line.split(":")
             if fields[0] == user:
                 return fields[5]
-        raise TargetError(
-            f"node {node.name!r} has no user {user!r}; users: {[x.split(':')[0] for x in lines]}"
-        )
+        raise TargetError(f"node {node.name!r} has no user {user!r}; users: {[x.split(':')[0] for x in lines]}")
 
 
 @contextmanager
@@ -137,7 +140,8 @@ def stand_up(
             witness.track(node.pid)
         for node in nodes.values():
             _await_health(engine, node, stop)
-        yield Target(engine, nodes, witness, prove_isolation(witness, nodes))
+        roots = {name: {node.pid} for name, node in nodes.items()}
+        yield Target(engine, nodes, witness, prove_isolation(witness, nodes), roots)
     except NOT_ANSWERING as error:
         raise TargetError(f"the engine failed while the environment was up: {error}") from error
     finally:
@@ -152,16 +156,12 @@ def prove_isolation(witness: Witness, nodes: Mapping[str, RunningNode]) -> tuple
     Raises:
         TargetError: a node has a way out.
     """
-    hosts = [
-        address for address in witness.ask("host_addresses")["addresses"] if not address.startswith("127.")
-    ]
+    hosts = [address for address in witness.ask("host_addresses")["addresses"] if not address.startswith("127.")]
     targets = [(address, port) for address in hosts for port in PROBE_PORTS]
     proof = []
     for node in nodes.values():
         answers = witness.ask("reach", pid=node.pid, targets=targets, timeout_s=PROBE_TIMEOUT_S)["answers"]
-        reached = {
-            place: answer for place, answer in answers.items() if answer in ("CONNECTED", "ECONNREFUSED")
-        }
+        reached = {place: answer for place, answer in answers.items() if answer in ("CONNECTED", "ECONNREFUSED")}
         if reached:
             raise TargetError(
                 f"node {node.name!r} has a way out: {reached}; allowed: none. Its networks must be internal and "
@@ -267,9 +267,7 @@ def _await_health(engine: Engine, node: RunningNode, stop: threading.Event) -> N
         return code == 0
 
     if not wait_until(healthy, check.timeout_s, stop, interval_s=0.1):
-        raise TargetError(
-            f"node {node.name!r} is not healthy after {check.timeout_s:.0f} s: {last.strip()[-300:]}"
-        )
+        raise TargetError(f"node {node.name!r} is not healthy after {check.timeout_s:.0f} s: {last.strip()[-300:]}")
 
 
 def _take_down(containers: Sequence[Any], networks: Sequence[Any]) -> None:

@@ -32,3 +32,28 @@ def wait_until(
         if remaining <= 0:
             return None
         stop.wait(min(interval_s, remaining))
+
+
+def wait_for(
+    changed: threading.Condition, probe: Callable[[], T | None], timeout_s: float, stop: threading.Event
+) -> T | None:
+    """Call `probe`, holding the condition's lock, each time that it is notified, until it returns something true.
+
+    Returns:
+        What it returned, or None when `timeout_s` seconds have passed.
+
+    Raises:
+        Interrupted: `stop` was set (noticed within half a second).
+    """
+    deadline = time.monotonic() + timeout_s
+    with changed:
+        while True:
+            if stop.is_set():
+                raise Interrupted("stopped by the user")
+            value = probe()
+            if value:
+                return value
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return None
+            changed.wait(min(0.5, remaining))

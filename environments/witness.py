@@ -49,9 +49,7 @@ class Seen:
 def witness_image(engine: Engine, say: Say) -> str:
     """Build the witness's image if it is missing."""
     folder = Path(__file__).parent / "witness_image"
-    tag, _digest = build_image(
-        engine, "witness", folder, "Dockerfile", {"BASE": base_image(engine, say)}, say
-    )
+    tag, _digest = build_image(engine, "witness", folder, "Dockerfile", {"BASE": base_image(engine, say)}, say)
     return tag
 
 
@@ -85,9 +83,7 @@ class Witness:
         )
         try:
             raw = attach(engine, str(self._container.id))
-            self._pipe = Pipe(
-                raw, self._on_bytes, self._on_error, lambda: self._replies.put({"closed": True})
-            )
+            self._pipe = Pipe(raw, self._on_bytes, self._on_error, lambda: self._replies.put({"closed": True}))
             self._container.start()
             self.missing = self._next_reply()["missing"]
         except BaseException:

@@ -46,6 +46,8 @@ class Build(Definition):
     args: dict[str, str] = {}
     python_requirements: str | None = None
     """A hash-locked requirements file; its wheels are laid into the build context as `python/`."""
+    python_version: str = "3.13"
+    """Of the image, for which the wheels are chosen (Debian 13 has 3.13)."""
 
 
 class Ready(Definition):

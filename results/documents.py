@@ -20,9 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 class Definition(BaseModel):
     """Base of everything a person writes in YAML: frozen, and an unknown key is a problem."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
 
 
 def load_yaml(path: Path) -> tuple[Any, "Lines"]:
@@ -37,9 +35,7 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ContentError(
-            [_whole(path, f"{error.strerror}", "a readable file", "Check the path.")]
-        ) from None
+        raise ContentError([_whole(path, f"{error.strerror}", "a readable file", "Check the path.")]) from None
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise ContentError(
             [_whole(path, f"{len(raw)} bytes", f"at most {MAX_DOCUMENT_BYTES} bytes", "Split the file.")]
@@ -54,9 +50,7 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
             raise ContentError(problems)
         return yaml.safe_load(text), lines
     except UnicodeDecodeError as error:
-        raise ContentError(
-            [_whole(path, f"byte {error.start} is not UTF-8", "UTF-8", "Save it as UTF-8.")]
-        ) from None
+        raise ContentError([_whole(path, f"byte {error.start} is not UTF-8", "UTF-8", "Save it as UTF-8.")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ContentError(
@@ -123,9 +117,7 @@ def _problem(path: Path, detail: dict[str, Any], lines: Lines, model: type[BaseM
     elif "expected" in context:
         allowed = str(context["expected"])
     field = ".".join(str(part) for part in location)
-    return Problem(
-        path=str(path), line=lines.of(location), field=field, found=found, allowed=allowed, mend=mend
-    )
+    return Problem(path=str(path), line=lines.of(location), field=field, found=found, allowed=allowed, mend=mend)
 
 
 def _field_names(model: type[BaseModel], location: tuple[str | int, ...]) -> set[str]:

@@ -192,6 +192,8 @@ class Observation(Record):
     destination_port: int | None = None
     canary: bool = False
     """It is the answer to one of the product's canaries."""
+    outside: bool = False
+    """Its process ran in no node of this trial: a sensor on the engine host sees other trials too."""
     raw: str
     """As received, capped; undecodable bytes as backslash escapes."""
     raw_sha256: str

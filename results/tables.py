@@ -22,9 +22,7 @@ def percent(value: float) -> str:
 
 def find_rate(arm: ArmSummary, metric: str, denominator: str = HEADLINE_DENOMINATOR) -> Rate | None:
     """One rate of an arm; None if it was not computed."""
-    return next(
-        (line.rate for line in arm.rates if (line.metric, line.denominator) == (metric, denominator)), None
-    )
+    return next((line.rate for line in arm.rates if (line.metric, line.denominator) == (metric, denominator)), None)
 
 
 def summary_table(summary: Summary, language: str) -> list[tuple[str, ...]]:
@@ -47,9 +45,7 @@ def _row(summary: Summary, arm: ArmSummary, language: str) -> tuple[str, ...]:
     categories = "/".join(_hits(arm, metric) for metric in ("technique", "tactic", "general"))
     rate = find_rate(arm, "missed")
     planned = sum(trial.arm_key == arm.arm_key for trial in summary.trials)
-    completed = sum(
-        trial.arm_key == arm.arm_key and trial.status == "completed" for trial in summary.trials
-    )
+    completed = sum(trial.arm_key == arm.arm_key and trial.status == "completed" for trial in summary.trials)
     title = arm.title.ja if language == "ja" else arm.title.en
     return (
         printable(f"{arm.name} · {title}"),

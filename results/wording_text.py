@@ -6,7 +6,7 @@ PROSE: dict[str, tuple[str, str]] = {
         "An open evaluation of what security products really detect",
     ),
     "intro.what": (
-        "{environment}環境で、攻撃計画「{plan}」の攻撃手順{malicious}件(ATT&CK戦術{tactics}種)を、"
+        "{environment}環境で、攻撃計画「{plan}」の攻撃手順{malicious}件（ATT&CK戦術{tactics}種）を、"
         "製品{products}種・設定{arms}通りに対して各{repetitions}回実行しました。",
         "The plan “{plan}”, {malicious} attack steps over {tactics} ATT&CK tactics, was replayed in the "
         "environment {environment} against {products} products in {arms} arms, {repetitions} times each.",
@@ -25,12 +25,12 @@ PROSE: dict[str, tuple[str, str]] = {
         "why it was attributed.",
     ),
     "missing_trials": (
-        "計画された試行のうち、まだ実施されていないものがあります:",
+        "計画された試行のうち、まだ実施されていないものがあります：",
         "Some planned trials have not been run yet:",
     ),
     "rates.note": (
-        "点は観測された割合、線は95%信頼区間(Wilson)です。分母nは、その製品分類で見える有効な手順の実行回数です。"
-        "製品分類が違えば分母も違うため、分類をまたぐ順位づけには使えません。区間が重なる差は、差があるとは言えません。",
+        "点は観測された割合、線は95%信頼区間（Wilson）です。分母nは、その製品分類で見える有効な手順の実行回数です。"
+        "製品分類が違えば分母も違うため、分類をまたぐ順位づけには使えません。区間が大きく重なる場合、差は示されていません。",
         "The dot is the observed rate, the line its 95% interval (Wilson). The denominator n is the number of "
         "valid step executions that the product's class can see; classes differ in what they can see, so these "
         "are no ranking across classes. Where intervals overlap widely, no difference is shown.",
@@ -40,18 +40,18 @@ PROSE: dict[str, tuple[str, str]] = {
         "All executions are shown, including those not applicable, disrupted or invalid.",
     ),
     "matrix.note": (
-        "一つの欄が一回の試行です(左から反復順)。欄を選ぶと証拠が開きます。",
+        "一つの欄が一回の試行です（左から反復順）。欄を選ぶと証拠が開きます。",
         "One sign is one trial (repetitions from left to right). Choose a sign to open its evidence.",
     ),
     "noise.note": (
-        "正規の作業に警告した割合、何もしないセッションに警告が帰属した割合(偶然率)、警告の量、"
-        "手順の終了から製品自身の警告時刻までの時間です。検知されなかった手順は打ち切りとして扱います(Kaplan–Meier)。",
+        "正規の作業に警告した割合、何もしないセッションに警告が帰属した割合（偶然率）、警告の量、"
+        "手順の終了から製品自身の警告時刻までの時間です。検知されなかった手順は打ち切りとして扱います（Kaplan–Meier）。",
         "How often it alerted on legitimate work, how often an alert was attributed to a session that did "
         "nothing (chance), how much it said, and the time from the end of a step to the product's own alert "
         "time. Steps not detected are censored (Kaplan–Meier).",
     ),
     "facts.note": (
-        "各試行の記録は終了時に封印(ハッシュ木)されています。manifest.jsonは、このページを構成する全ファイルのSHA-256です。",
+        "各試行の記録は終了時に封印（ハッシュ木）されています。manifest.jsonは、このページを構成する全ファイルのSHA-256です。",
         "The records of each trial were sealed (hash tree) when it ended. manifest.json holds the SHA-256 of "
         "every file of this page.",
     ),
@@ -67,22 +67,22 @@ PROSE: dict[str, tuple[str, str]] = {
         "informs the validation in real use (試行検証) that a buyer carries out.",
     ),
     "method.valid": (
-        "有効性の条件:攻撃の効果が確認され、製品が最初と最後のカナリアに応答し、警告の経路が開いていたときにだけ「検知なし」と"
+        "有効性の条件：攻撃の効果が確認され、製品が最初と最後のカナリアに応答し、警告の経路が開いていたときにだけ「検知なし」と"
         "判定します。条件を欠くものは「無効」とし、理由を示します。",
         "Validity: a miss counts only if the effect of the step was confirmed, the product answered the canary "
         "before the first step and after the last, and the path of its alerts was open. Anything else is "
         "invalid, with the reason.",
     ),
     "method.attribution": (
-        "帰属:警告と手順を結ぶ根拠は、強い順にコンテナ、プロセスの系譜、対象物(ファイル・利用者・通信)、時刻です。"
+        "帰属：警告と手順を結ぶ根拠は、強い順にコンテナ、プロセスの系譜、対象物（ファイル・利用者・通信）、時刻です。"
         "同じ強さで複数の手順に当てはまる警告は「あいまい」とし、どの手順にも数えません。目印は一切使いません。",
         "Attribution: an alert is tied to a step by container, process lineage, object (file, user, "
         "connection) or time, strongest first. An alert that fits two steps equally well is ambiguous and "
         "counts for nobody. No marker is planted.",
     ),
     "method.outcome": (
-        "判定:阻止(効果がなく、製品が遮断を報告)、警告(テクニックを特定/戦術を特定/内容は特定せず)、"
-        "記録(警告はないが、行為を示す記録がある)、検知なし。製品の報告なしに効果が消えたものは「不成立」とし、阻止に数えません。"
+        "判定：阻止（効果がなく、製品が遮断を報告）、警告（テクニックを特定/戦術を特定/内容は特定せず）、"
+        "記録（警告はないが、行為を示す記録がある）、検知なし。製品の報告なしに効果が消えたものは「不成立」とし、阻止に数えません。"
         "時刻だけで帰属した警告は、何を名乗っても「内容は特定せず」までとします。",
         "Verdicts: prevented (the effect is absent and the product says it blocked), alerted (technique, "
         "tactic or general), logged (no alert, but telemetry that shows the act), missed. Where the effect is "
@@ -90,13 +90,13 @@ PROSE: dict[str, tuple[str, str]] = {
         "alone counts as general at most, whatever it names.",
     ),
     "method.chance": (
-        "偶然補正:プラセボに警告が帰属した割合cを測り、補正後の割合(p − c)/(1 − c)を併記します。"
+        "偶然補正：プラセボに警告が帰属した割合cを測り、補正後の割合(p − c)/(1 − c)を併記します。"
         "すべてに警告する製品は何も得ません。",
         "Chance correction: with c the share of placebos that “detected” something, the corrected rate "
         "(p − c)/(1 − c) stands beside the raw one. A product that alerts on everything gains nothing.",
     ),
     "method.limits": (
-        "限界:コンテナ内の一つの攻撃計画による結果であり、他の環境や攻撃への一般化には限りがあります。"
+        "限界：コンテナ内の一つの攻撃計画による結果であり、他の環境や攻撃への一般化には限りがあります。"
         "nが小さいため、小さな差は検出できません。",
         "Limits: this is one plan in containers and generalises only so far to other systems and attacks; with "
         "so few executions, small differences cannot be seen.",

@@ -300,9 +300,7 @@ def usage(request):
                 groups = [line.rstrip("\n").split(":", 2) for line in file]
         except OSError:
             continue
-        found[name] = read_counters(
-            {controller: path for _n, names, path in groups for controller in names.split(",")}
-        )
+        found[name] = read_counters({controller: path for _n, names, path in groups for controller in names.split(",")})
     return {"usage": found}
 
 

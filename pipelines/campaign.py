@@ -1,0 +1,295 @@
+"""A campaign: which trials, in which order, with which seeds; everything that is decided before the first."""
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import Field
+
+from attacks.atomic import Procedure, read_procedures
+from attacks.catalogue import load_catalogue
+from attacks.lint import lint_plan
+from attacks.plan import Plan, read_plan
+from environments.lint import lint_environment
+from environments.manifest import Environment, read_environment
+from pipelines.registry import PROCEDURES, find, find_campaign
+from products.lint import lint_product
+from products.manifest import Arm, Component, Product, read_product
+from results.attack import Catalogue
+from results.documents import Definition, load_yaml, read_document
+from results.errors import ContentError, Problem
+from results.paths import shown, state_folder
+from results.records import Campaign, Slug, Text
+
+
+class Entry(Definition):
+    """One arm of one product."""
+
+    product: str
+    """Id, or path of a folder."""
+    arm: Slug = "default"
+
+
+class CampaignDefinition(Definition):
+    """`pipelines/campaigns/<id>.yaml`."""
+
+    id: Slug
+    title: Text
+    plan: str
+    environment: str
+    repetitions: int = Field(default=2, ge=1, le=100)
+    seed: int = Field(ge=0, lt=2**63)
+    control: bool = True
+    """A trial without any product in each repetition; without it nothing can be called prevented."""
+    parallel: int = Field(default=2, ge=1, le=64)
+    """Trials at once. Products that share a kernel facility take turns anyway."""
+    retries: int = Field(default=2, ge=0, le=2)
+    """How often a trial that failed through no fault of the product is repeated (scoring.md §1: at most 2)."""
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class ArmOfProduct:
+    """One arm, ready to be deployed."""
+
+    folder: Path
+    product: Product
+    arm: Arm
+    digest: str
+    content: dict[str, Path]
+    """Content id -> folder that the user gave."""
+    missing_content: tuple[str, ...]
+    """What the arm needs and was not given, in words."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the results."""
+        return f"{self.product.id}-{self.arm.id}"
+
+    def components(self) -> tuple[Component, ...]:
+        """The product's components."""
+        return self.product.components
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """One trial to be run."""
+
+    trial_id: str
+    entry: ArmOfProduct | None
+    """None: the control."""
+    repetition: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A campaign that has been read and linted; nothing has been started."""
+
+    definition: CampaignDefinition
+    plan: Plan
+    plan_digest: str
+    environment: Environment
+    environment_folder: Path
+    environment_digest: str
+    procedures: dict[str, Procedure]
+    catalogue: Catalogue
+    entries: tuple[ArmOfProduct, ...]
+    trials: tuple[TrialPlan, ...]
+    digest: str
+
+    def record(self, started_ns: int) -> Campaign:
+        """The campaign as the results hold it."""
+        return Campaign(
+            campaign=self.definition.id,
+            title=self.definition.title,
+            plan=self.plan.id,
+            environment=self.environment.id,
+            repetitions=self.definition.repetitions,
+            seed=self.definition.seed,
+            trials=tuple(trial.trial_id for trial in self.trials),
+            attack_release=self.catalogue.release,
+            digest=self.digest,
+            started_ns=started_ns,
+        )
+
+
+def prepare(
+    name: str,
+    attack: Path | None = None,
+    content: dict[str, Path] | None = None,
+    only: tuple[str, ...] = (),
+    as_id: str | None = None,
+) -> Prepared:
+    """Read and lint everything that a campaign names.
+
+    Args:
+        name: campaign id or file.
+        attack: a STIX bundle of ATT&CK Enterprise instead of the embedded catalogue.
+        content: content id -> folder, for arms that need the user's own content.
+        only: arms (`<product>-<arm>`) to run; all if empty. The control always runs.
+        as_id: another id for the campaign's results.
+
+    Raises:
+        ContentError: every problem found, of all files at once.
+    """
+    path = find_campaign(name)
+    definition = read_document(path, CampaignDefinition)
+    if as_id:
+        definition = definition.model_copy(update={"id": as_id})
+    catalogue = load_catalogue(attack, state_folder() / "attack")
+    procedures, problems = all_procedures()
+    given = content or {}
+    plan_folder, environment_folder = (
+        find("plan", definition.plan),
+        find("environment", definition.environment),
+    )
+    problems += lint_environment(environment_folder)
+    environment = read_environment(environment_folder)
+    problems += lint_plan(plan_folder, procedures, catalogue, environment)
+    entries, more = _entries(path, definition, given, only)
+    problems += more
+    if problems:
+        raise ContentError(problems)
+    plan = read_plan(plan_folder)
+    used = {
+        step.procedure: procedures[step.procedure].model_dump(mode="json", exclude={"path", "line"})
+        for step in plan.steps
+        if step.procedure
+    }
+    plan_digest = _digest([_folder_digest(plan_folder), used])
+    environment_digest = _folder_digest(environment_folder)
+    trials = tuple(_matrix(definition, entries))
+    digest = _digest(
+        [
+            definition.model_dump(mode="json", exclude={"title", "parallel", "retries"}),
+            plan_digest,
+            environment_digest,
+            [[entry.key, entry.digest] for entry in entries],
+            catalogue.release,
+        ]
+    )
+    return Prepared(
+        definition=definition,
+        plan=plan,
+        plan_digest=plan_digest,
+        environment=environment,
+        environment_folder=environment_folder,
+        environment_digest=environment_digest,
+        procedures=procedures,
+        catalogue=catalogue,
+        entries=entries,
+        trials=trials,
+        digest=digest,
+    )
+
+
+def all_procedures() -> tuple[dict[str, Procedure], list[Problem]]:
+    """The procedures of the checkout, malicious and benign, by GUID."""
+    procedures: dict[str, Procedure] = {}
+    problems: list[Problem] = []
+    for folder in PROCEDURES:
+        found, more = read_procedures(folder)
+        procedures.update(found)
+        problems += more
+    return procedures, problems
+
+
+def trial_seed(seed: int, repetition: int) -> int:
+    """Seed of one repetition: the same for every arm and the control, so that steps are paired."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{repetition}".encode()).digest()[:6], "big")
+
+
+def _entries(
+    path: Path, definition: CampaignDefinition, content: dict[str, Path], only: tuple[str, ...]
+) -> tuple[tuple[ArmOfProduct, ...], list[Problem]]:
+    entries: list[ArmOfProduct] = []
+    problems: list[Problem] = []
+    _data, lines = load_yaml(path)
+    for index, entry in enumerate(definition.entries):
+        folder = find("product", entry.product)
+        problems += [p for p in lint_product(folder) if p not in problems]
+        product = read_product(folder)
+        arm = next((arm for arm in product.arms if arm.id == entry.arm), None)
+        if arm is None:
+            problems.append(
+                Problem(
+                    path=shown(path),
+                    line=lines.of(("entries", index, "arm")),
+                    field=f"entries.{index}.arm",
+                    found=repr(entry.arm),
+                    allowed=", ".join(arm.id for arm in product.arms),
+                    mend=f"Name an arm of {product.id}.",
+                )
+            )
+            continue
+        entries.append(_with_content(folder, product, arm, content))
+    keys = [entry.key for entry in entries]
+    for wanted in only:
+        if wanted not in keys:
+            problems.append(
+                Problem(
+                    path=shown(path), line=None, field="--only", found=repr(wanted), allowed=", ".join(keys),
+                    mend="Name an arm of this campaign.",
+                )
+            )  # fmt: skip
+    return tuple(entry for entry in entries if not only or entry.key in only), problems
+
+
+def _with_content(folder: Path, product: Product, arm: Arm, content: dict[str, Path]) -> ArmOfProduct:
+    mounts = [mount for component in product.components for mount in component.content]
+    mounts += [mount for changed in arm.components.values() for mount in changed.content]
+    given = {mount.id: content[mount.id] for mount in mounts if mount.id in content}
+    missing = tuple(f"{mount.id}: {mount.what.en}" for mount in mounts if mount.id not in content)
+    parts = [_folder_digest(folder), arm.id, *(_folder_digest(path) for path in given.values())]
+    return ArmOfProduct(folder, product, arm, _digest(parts), given, missing)
+
+
+def _matrix(definition: CampaignDefinition, entries: tuple[ArmOfProduct, ...]) -> list[TrialPlan]:
+    """The order of trials: seeded within each repetition, and arms that share a lock kept apart."""
+    trials = []
+    for repetition in range(1, definition.repetitions + 1):
+        seed = trial_seed(definition.seed, repetition)
+        block = [TrialPlan(f"{entry.key}-r{repetition}", entry, repetition, seed) for entry in entries]
+        if definition.control:
+            block.append(TrialPlan(f"control-r{repetition}", None, repetition, seed))
+        random.Random(f"order/{seed}").shuffle(block)  # noqa: S311  # order, not secrets
+        trials += _apart(block, trials[-1:])
+    return trials
+
+
+def _apart(block: list[TrialPlan], before: list[TrialPlan]) -> list[TrialPlan]:
+    """Reorder so that neighbours do not wait for the same lock, as far as that is possible."""
+    waiting, ordered = list(block), list(before)
+    while waiting:
+        held = locks(ordered[-1]) if ordered else set()
+        chosen = next((trial for trial in waiting if not locks(trial) & held), waiting[0])
+        waiting.remove(chosen)
+        ordered.append(chosen)
+    return ordered[len(before) :]
+
+
+def locks(trial: TrialPlan) -> set[str]:
+    """Kernel facilities that a trial holds alone."""
+    if trial.entry is None:
+        return set()
+    return {component.lock for component in trial.entry.components() if component.lock}
+
+
+def without(prepared: Prepared, sealed: set[str]) -> Prepared:
+    """The same campaign with only the trials that are not sealed yet."""
+    return replace(prepared, trials=tuple(trial for trial in prepared.trials if trial.trial_id not in sealed))
+
+
+def _folder_digest(folder: Path) -> str:
+    whole = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            whole.update(f"{file.relative_to(folder)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

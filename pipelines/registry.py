@@ -1,0 +1,63 @@
+"""Folders are the registry: a product, environment, plan or campaign is a folder or file, named by its id.
+
+A name is looked up in the checkout; anything with a slash, or that exists as a path, is taken as a path.
+"""
+
+import difflib
+from pathlib import Path
+
+from results.errors import ContentError, Problem
+from results.paths import ROOT
+
+PLACES = {
+    "product": (ROOT / "products", "product.yaml"),
+    "environment": (ROOT / "environments", "environment.yaml"),
+    "plan": (ROOT / "attacks" / "plans", "plan.yaml"),
+}
+CAMPAIGNS = ROOT / "pipelines" / "campaigns"
+PROCEDURES = (ROOT / "attacks" / "procedures", ROOT / "attacks" / "benign")
+
+
+def folders(kind: str) -> list[Path]:
+    """Every folder of a kind (`product`, `environment`, `plan`) in the checkout, by name."""
+    place, file = PLACES[kind]
+    return sorted(path.parent for path in place.glob(f"*/{file}"))
+
+
+def campaigns() -> list[Path]:
+    """Every campaign file in the checkout."""
+    return sorted(CAMPAIGNS.glob("*.yaml"))
+
+
+def find(kind: str, name: str) -> Path:
+    """The folder of a product, environment or plan.
+
+    Raises:
+        ContentError: there is none; the names that exist are listed.
+    """
+    place, file = PLACES[kind]
+    path = Path(name) if "/" in name or Path(name).is_dir() else place / name
+    if (path / file).is_file():
+        return path
+    known = [folder.name for folder in folders(kind)]
+    raise _missing(kind, name, known, f"a folder with {file}")
+
+
+def find_campaign(name: str) -> Path:
+    """A campaign file, by its id or path.
+
+    Raises:
+        ContentError: there is none; the names that exist are listed.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else CAMPAIGNS / f"{name}.yaml"
+    if path.is_file():
+        return path
+    raise _missing("campaign", name, [file.stem for file in campaigns()], "a campaign file")
+
+
+def _missing(kind: str, name: str, known: list[str], wanted: str) -> ContentError:
+    close = difflib.get_close_matches(name, known, n=1)
+    mend = f"Did you mean {close[0]!r}?" if close else "Give one of these, or a path."
+    found = f"no {kind} {name!r}"
+    allowed = f"{wanted}; known: {', '.join(known) or 'none'}"
+    return ContentError([Problem(path=name, line=None, field=kind, found=found, allowed=allowed, mend=mend)])

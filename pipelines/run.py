@@ -1,0 +1,135 @@
+"""Running a campaign: build, run what is not sealed yet, score. Without Prefect; flows.py wraps it."""
+
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from environments.engine import Engine
+from environments.sweep import sweep
+from pipelines.build import Images, build_all
+from pipelines.campaign import Prepared, TrialPlan
+from pipelines.trial import run_trial
+from results.attack import write_catalogue
+from results.errors import EvaluationError, Interrupted
+from results.paths import shown
+from results.scoring import score_campaign
+from results.store import read_campaign, sealed_trials, write_campaign
+from results.summary import Summary
+
+OnEvent = Callable[[str, str], None]
+"""Receives (trial id, or empty for the campaign; one line)."""
+
+
+@dataclass
+class CampaignRun:
+    """One run of a campaign: what to do, and what it is done with."""
+
+    engine: Engine
+    prepared: Prepared
+    folder: Path
+    on_event: OnEvent
+    stop: threading.Event = field(default_factory=threading.Event)
+    images: Images | None = None
+
+    def build(self) -> None:
+        """Remove leftovers of a killed run, then build what is missing."""
+        sweep(self.engine, lambda line: self.on_event("", line))
+        self.images = build_all(self.engine, self.prepared, lambda line: self.on_event("", line))
+
+    def unfinished(self) -> list[TrialPlan]:
+        """The trials that are not sealed."""
+        sealed = {path.name for path in sealed_trials(self.folder)}
+        return [trial for trial in self.prepared.trials if trial.trial_id not in sealed]
+
+    def run_one(self, trial: TrialPlan) -> Path:
+        """Run and seal one trial; see `run_trial` for what it raises."""
+        if self.stop.is_set():
+            raise Interrupted("stopped by the user")
+        if self.images is None:
+            raise EvaluationError("the images were not built; call build() first")
+        return run_trial(
+            self.engine,
+            self.prepared,
+            self.images,
+            trial,
+            self.folder,
+            lambda line: self.on_event(trial.trial_id, line),
+            self.stop,
+        )
+
+
+def open_campaign(prepared: Prepared, runs: Path, fresh: bool) -> Path:
+    """The campaign's folder, new or resumed.
+
+    Raises:
+        EvaluationError: it holds trials of another plan, product, seed …; the text says what to do.
+    """
+    folder = runs / prepared.definition.id
+    if fresh and folder.exists():
+        _set_aside(folder)
+    if (folder / "campaign.json").exists():
+        before = read_campaign(folder)
+        if before.digest != prepared.digest:
+            raise EvaluationError(
+                f"{shown(folder)}: holds trials of another version of campaign {prepared.definition.id!r} (digest "
+                f"{before.digest[:12]}, now {prepared.digest[:12]}): its plan, environment, products, content or seed "
+                "have changed, and results of the two can't be compared. Use --fresh to set the old results aside, "
+                "or --as NAME for another folder."
+            )
+    else:
+        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        write_catalogue(folder / "attack.json", prepared.catalogue)
+        write_campaign(folder, prepared.record(time.time_ns()))
+    for partial in (folder / "trials").glob(".*.partial"):
+        shutil.rmtree(partial)
+    return folder
+
+
+def run_plain(run: CampaignRun) -> Summary:
+    """Build, run every unfinished trial, and score.
+
+    Raises:
+        Interrupted: the user asked to stop; what was sealed stays.
+        EvaluationError: the engine or the disk failed; what was sealed stays.
+    """
+    run.build()
+    with ThreadPoolExecutor(max_workers=run.prepared.definition.parallel) as pool:
+        jobs = [pool.submit(run.run_one, trial) for trial in run.unfinished()]
+        try:
+            done, _waiting = wait(jobs, return_when=FIRST_EXCEPTION)
+            for job in done:
+                job.result()
+        except BaseException:
+            run.stop.set()
+            raise
+    return score_campaign(run.folder)
+
+
+@contextmanager
+def stopping_on_signals(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set `stop`, so that trials take themselves down; a second one interrupts at once."""
+
+    def on_signal(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _set_aside(folder: Path) -> None:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.before-{number}")).exists():
+        number += 1
+    folder.rename(aside)

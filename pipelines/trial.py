@@ -1,0 +1,388 @@
+"""One trial, from standing up to the seal. Needs neither Prefect nor the command line.
+
+stand up > deploy > ready > replay > flush > collect > tear down > seal (design.md §5)
+"""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attacks.draw import arrange, draw_values, fill_step
+from attacks.plan import Step
+from attacks.replay import Replay
+from environments.engine import NOT_ANSWERING, Engine
+from environments.labels import labels
+from environments.standing import NodeExtra, Target, stand_up
+from environments.waiting import wait_until
+from environments.witness import Witness
+from pipelines.build import Images
+from pipelines.campaign import ArmOfProduct, Prepared, TrialPlan
+from pipelines.provenance import provenance
+from products.deploy import Deployment, deploy
+from products.manifest import Placement
+from results.errors import EngineError, EvaluationError, ProductError, TargetError
+from results.paths import state_folder
+from results.records import Observation, ResourceSample, StepExecution, Trial, TrialStatus
+from results.seal import seal_trial
+from results.store import write_trial
+
+LOCK_TIMEOUT_S = 3600.0
+Say = Callable[[str], None]
+
+
+@dataclass
+class Gathered:
+    """What a trial has so far; sealed however it ends."""
+
+    status: TrialStatus = TrialStatus.COMPLETED
+    reason: str = ""
+    steps: list[StepExecution] = field(default_factory=list)
+    alerts: Sequence[Observation] = ()
+    telemetry: Sequence[Observation] = ()
+    resources: list[ResourceSample] = field(default_factory=list)
+    facts: dict[str, object] = field(default_factory=dict)
+    """Fields of `Trial` that were learnt on the way."""
+    phases_s: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+
+def run_trial(
+    engine: Engine,
+    prepared: Prepared,
+    images: Images,
+    trial: TrialPlan,
+    folder: Path,
+    say: Say,
+    stop: threading.Event,
+) -> Path:
+    """Run one trial and seal it.
+
+    Args:
+        engine: where.
+        prepared: the campaign.
+        images: everything built.
+        trial: which one.
+        folder: the campaign's folder.
+        say: receives one line for each thing that happens.
+        stop: set to take everything down and give up.
+
+    Returns:
+        The sealed trial's folder.
+
+    Raises:
+        Interrupted: `stop` was set; nothing is sealed.
+        EngineError: the engine went away; nothing is sealed, the other trials are intact.
+        EvaluationError: the results could not be written (for example, the disk is full).
+    """
+    gathered, started_ns = Gathered(), 0
+    for attempt in range(1 + prepared.definition.retries):
+        gathered, started_ns = Gathered(), time.time_ns()
+        if attempt:
+            gathered.notes.append(f"repeated {attempt} times, because the trial before failed: {reason}")
+        _attempt(engine, prepared, images, trial, gathered, say, stop)
+        reason = gathered.reason
+        if gathered.status is not TrialStatus.TARGET_FAILED:
+            break
+        say(f"failed through no fault of the product: {reason.splitlines()[0]}")
+    record = _record(engine, prepared, images, trial, gathered, started_ns)
+    partial = folder / "trials" / f".{trial.trial_id}.partial"
+    try:
+        write_trial(partial, record, gathered.steps, gathered.alerts, gathered.telemetry, gathered.resources)
+        (partial / "log.txt").write_text("\n".join(gathered.log) + "\n")
+        return seal_trial(partial)
+    except OSError as error:
+        raise EvaluationError(
+            f"{partial}: {error.strerror}; nothing of this trial is sealed, the sealed trials are intact. "
+            "Make room (or correct the permissions) and run the same command again: it resumes."
+        ) from error
+
+
+def _attempt(
+    engine: Engine,
+    prepared: Prepared,
+    images: Images,
+    trial: TrialPlan,
+    gathered: Gathered,
+    say: Say,
+    stop: threading.Event,
+) -> None:
+    began = time.monotonic()
+
+    def tell(line: str) -> None:
+        gathered.log.append(f"{time.monotonic() - began:8.3f} {line}")
+        say(line)
+
+    try:
+        _live(engine, prepared, images, trial, gathered, tell, stop)
+    except ProductError as error:
+        phase = TrialStatus.PRODUCT_FAILED if gathered.steps else TrialStatus.NOT_READY
+        gathered.status, gathered.reason = phase, str(error)
+    except EngineError:
+        raise
+    except (TargetError, *NOT_ANSWERING) as error:
+        _require_answer(engine, trial, error)
+        gathered.status, gathered.reason = TrialStatus.TARGET_FAILED, str(error)
+    tell(f"ended: {gathered.status}" + (f" ({gathered.reason.splitlines()[0]})" if gathered.reason else ""))
+
+
+def _live(
+    engine: Engine,
+    prepared: Prepared,
+    images: Images,
+    trial: TrialPlan,
+    gathered: Gathered,
+    tell: Say,
+    stop: threading.Event,
+) -> None:
+    entry = trial.entry
+    if entry is not None and entry.missing_content:
+        gathered.status = TrialStatus.CONTENT_MISSING
+        gathered.reason = f"not given: {'; '.join(entry.missing_content)} (give it with --content ID=FOLDER)"
+        return
+    if entry is not None and entry.product.id in images.failed:
+        gathered.status, gathered.reason = TrialStatus.BUILD_FAILED, images.failed[entry.product.id]
+        return
+    marks = labels(prepared.definition.id, trial.trial_id)
+    with ExitStack() as stack:
+        stack.enter_context(_phase(gathered, "total"))
+        with _phase(gathered, "wait for lock"):
+            stack.enter_context(_locks(entry, tell, stop))
+        with _phase(gathered, "stand up"):
+            tell("standing up")
+            witness = stack.enter_context(Witness(engine, images.witness, marks))
+            target = stack.enter_context(
+                stand_up(engine, prepared.environment, _node_images(prepared, images, entry), witness, marks,
+                         _extras(entry), stop)
+            )  # fmt: skip
+        gathered.facts["isolation"] = target.proof
+        gathered.facts["node_names"] = {name: node.names for name, node in target.nodes.items()}
+        if entry is None:
+            _replay(prepared, trial, target, None, gathered, tell, stop)
+        else:
+            _with_product(prepared, images, trial, entry, target, gathered, tell, stop)
+        gathered.facts["process_truth"] = witness.truth()
+
+
+def _with_product(
+    prepared: Prepared,
+    images: Images,
+    trial: TrialPlan,
+    entry: ArmOfProduct,
+    target: Target,
+    gathered: Gathered,
+    tell: Say,
+    stop: threading.Event,
+) -> None:
+    tags = {part.id: images.products[entry.product.id, part.id][0] for part in entry.components()}
+    marks = labels(prepared.definition.id, trial.trial_id)
+    with deploy(target, entry.product, entry.arm, tags, entry.content, marks, stop) as deployment:
+        try:
+            with _phase(gathered, "ready"):
+                tell("waiting for the product and its canary")
+                deployment.wait_ready()
+                if not deployment.show_canary("ready"):
+                    raise ProductError(f"its canary never came through. {deployment.last_words()}")
+            _ask(deployment, gathered)
+            _replay(prepared, trial, target, deployment, gathered, tell, stop)
+            with _phase(gathered, "flush"):
+                tell("waiting for the last canary")
+                flushed = deployment.show_canary("flush")
+            deployment.check_alive()
+            if not flushed:
+                gathered.status = TrialStatus.FLUSH_TIMED_OUT
+                gathered.reason = "its last canary never came: an absent alert proves nothing"
+        finally:
+            _collect(deployment, target, gathered)
+
+
+def _replay(
+    prepared: Prepared,
+    trial: TrialPlan,
+    target: Target,
+    deployment: Deployment | None,
+    gathered: Gathered,
+    tell: Say,
+    stop: threading.Event,
+) -> None:
+    values = draw_values(prepared.plan, trial.seed)
+    values |= {name: node.addresses[0] for name, node in target.nodes.items() if node.addresses}
+    steps = [fill_step(step, values) for step in arrange(prepared.plan, trial.seed)]
+    replay = Replay(target, prepared.procedures, prepared.catalogue, stop)
+
+    def on_step(number: int, total: int, step: Step) -> None:
+        if deployment is not None:
+            deployment.check_alive()
+        tell(f"step {number + 1}/{total}: {step.id}")
+
+    try:
+        with _phase(gathered, "open sessions"):
+            replay.open_sessions(steps)
+        _sample(target, deployment, gathered)
+        with _phase(gathered, "replay"):
+            replay.run(steps, on_step)
+        _sample(target, deployment, gathered)
+    finally:
+        if not stop.is_set():
+            gathered.steps = replay.records()
+        replay.close()
+
+
+def _ask(deployment: Deployment, gathered: Gathered) -> None:
+    product, arm = deployment.product, deployment.arm
+    gathered.facts["product_version"] = deployment.ask(product.version)
+    if product.content_version is not None:
+        gathered.facts["content_version"] = deployment.ask(product.content_version)
+    for question in (*product.notes, *arm.notes):
+        answer = deployment.ask(question)
+        if answer:
+            gathered.notes.append(answer)
+
+
+def _collect(deployment: Deployment, target: Target, gathered: Gathered) -> None:
+    """Take what came, whatever happened; mark what ran outside the trial's nodes."""
+    gathered.facts["canaries"] = tuple(deployment.canaries)
+    gathered.facts["sources"] = deployment.collector.counts()
+    gathered.steps = [*gathered.steps, *deployment.canary_steps]
+    witness = target.witness
+
+    def place(observation: Observation) -> Observation:
+        outside = not witness.missing and observation.pid is not None and not witness.knows(observation.pid)
+        return observation.model_copy(update={"outside": True}) if outside else observation
+
+    gathered.alerts = [place(alert) for alert in deployment.collector.alerts()]
+    placed = [place(record) for record in deployment.collector.telemetry()]
+    gathered.telemetry = [record for record in placed if not record.outside]
+    left_out = len(placed) - len(gathered.telemetry)
+    if left_out:
+        gathered.notes.append(f"{left_out} telemetry records about processes outside the trial's nodes were left out")
+
+
+def _sample(target: Target, deployment: Deployment | None, gathered: Gathered) -> None:
+    pids = {name: node.pid for name, node in target.nodes.items()} | (deployment.pids if deployment else {})
+    now = time.time_ns()
+    for name, counters in target.witness.usage(pids).items():
+        if counters is not None:
+            gathered.resources.append(
+                ResourceSample(
+                    time_ns=now, container=name, cpu_s=counters["cpu_s"], memory_bytes=int(counters["memory"])
+                )
+            )
+
+
+def _node_images(prepared: Prepared, images: Images, entry: ArmOfProduct | None) -> dict[str, str]:
+    """Each node's image: the environment's own, or the one that a product is layered on."""
+    chosen = {name: images.nodes[name] for name in prepared.environment.nodes}
+    for component in entry.components() if entry else ():
+        if component.placement is Placement.NODE and entry:
+            chosen[component.node] = images.products[entry.product.id, component.id][0]
+    return chosen
+
+
+def _extras(entry: ArmOfProduct | None) -> dict[str, NodeExtra]:
+    return {
+        component.node: NodeExtra(
+            tuple(need.capability for need in component.capabilities), component.seccomp_unconfined
+        )
+        for component in (entry.components() if entry else ())
+        if component.placement is Placement.NODE
+    }
+
+
+@contextmanager
+def _phase(gathered: Gathered, name: str) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        gathered.phases_s[name] = round(time.monotonic() - began, 3)
+
+
+@contextmanager
+def _locks(entry: ArmOfProduct | None, tell: Say, stop: threading.Event) -> Iterator[None]:
+    """Hold the kernel facilities that the product needs alone, also against other pij processes."""
+    names = sorted({part.lock for part in entry.components() if part.lock} if entry else ())
+    folder = state_folder() / "locks"
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        for name in names:
+            descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+            stack.callback(os.close, descriptor)
+            if not _try(descriptor):
+                tell(f"waiting for the kernel facility {name!r}, which another trial holds")
+                if not wait_until(lambda d=descriptor: _try(d), LOCK_TIMEOUT_S, stop, interval_s=0.1):  # type: ignore[misc]
+                    raise TargetError(f"the kernel facility {name!r} did not become free")
+        yield
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _require_answer(engine: Engine, trial: TrialPlan, error: Exception) -> None:
+    try:
+        engine.client.ping()
+    except NOT_ANSWERING:
+        raise EngineError(
+            f"the Docker engine at {engine.address} went away during trial {trial.trial_id} ({error}). The sealed "
+            "trials are intact; start the engine and run the same command again: it resumes."
+        ) from error
+
+
+def _record(
+    engine: Engine, prepared: Prepared, images: Images, trial: TrialPlan, gathered: Gathered, started_ns: int
+) -> Trial:
+    entry = trial.entry
+    product = entry.product if entry else None
+    built = entry is not None and all((entry.product.id, part.id) in images.products for part in entry.components())
+    defaults: dict[str, object] = {
+        "product_version": None,
+        "content_version": None,
+        "canaries": (),
+        "sources": (),
+        "isolation": (),
+        "node_names": {},
+        "process_truth": "none: the trial never got so far",
+    }
+    return Trial.model_validate(
+        defaults
+        | gathered.facts
+        | {
+            "campaign": prepared.definition.id,
+            "trial_id": trial.trial_id,
+            "product": product.id if product else None,
+            "product_name": product.name if product else None,
+            "product_class": product.product_class.value if product else None,
+            "arm": entry.arm.id if entry else None,
+            "arm_title": entry.arm.title if entry else None,
+            "tuned": entry.arm.tuned if entry else False,
+            "repetition": trial.repetition,
+            "seed": trial.seed,
+            "plan": prepared.plan.id,
+            "plan_title": prepared.plan.title,
+            "plan_digest": prepared.plan_digest,
+            "environment": prepared.environment.id,
+            "environment_digest": prepared.environment_digest,
+            "product_digest": images.digest_of(entry) if entry and built else None,
+            "attack_release": prepared.catalogue.release,
+            "status": gathered.status,
+            "reason": gathered.reason,
+            "started_ns": started_ns,
+            "ended_ns": time.time_ns(),
+            "notes": tuple(gathered.notes),
+            "sees": product.sees if product else (),
+            "latency_s": product.latency_s if product else 0.0,
+            "blocks": product.blocks if product else False,
+            "phases_s": gathered.phases_s,
+            "provenance": provenance(engine),
+        }
+    )

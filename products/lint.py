@@ -1,0 +1,173 @@
+"""Linting a product's folder: everything that the model alone can't see.
+
+Capabilities come from an allow-list per placement. What is not on it is refused, with the reason.
+"""
+
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import jmespath
+
+from products.manifest import CanaryAction, Component, Placement, Product, Source, read_product
+from products.normalise import SETTABLE
+from results.documents import Lines, load_yaml
+from results.errors import ContentError, Problem
+from results.patterns import objection
+from results.records import Observation
+
+NODE_CAPABILITIES = {
+    "SYS_ADMIN": "marks mounts for fanotify, to allow or deny access to files",
+    "NET_ADMIN": "sets firewall rules of its own node",
+    "NET_RAW": "captures on its own node's network",
+    "SYS_PTRACE": "reads the memory maps of its own node's processes",
+    "DAC_READ_SEARCH": "reads every file of its own node",
+}
+SENSOR_CAPABILITIES = {
+    "AUDIT_CONTROL": "loads rules into the kernel's audit system",
+    "AUDIT_READ": "reads the audit multicast",
+    "AUDIT_WRITE": "writes user messages into the audit log",
+    "SYS_PTRACE": "resolves paths and processes of the node that it watches",
+    "SYS_NICE": "raises its own priority",
+    "NET_ADMIN": "subscribes to kernel events",
+    "NET_RAW": "captures",
+    "DAC_READ_SEARCH": "reads files of other users",
+    "DAC_OVERRIDE": "writes logs as root under another owner's folder",
+    "CHOWN": "gives its logs to its own user",
+    "FOWNER": "sets modes on its logs",
+    "SETUID": "changes to its own user",
+    "SETGID": "changes to its own group",
+    "KILL": "stops its own helpers",
+}
+ALLOWED = {Placement.NODE: NODE_CAPABILITIES, Placement.SENSOR: SENSOR_CAPABILITIES}
+CANARY_VALUES = {"nonce", "number"}
+
+
+class _Report:
+    def __init__(self, path: Path, lines: Lines) -> None:
+        self.problems: list[Problem] = []
+        self._path, self._lines = path, lines
+
+    def __call__(self, field: tuple[str | int, ...], found: str, allowed: str, mend: str) -> None:
+        name = ".".join(str(part) for part in field)
+        line = self._lines.of(field)
+        self.problems.append(
+            Problem(path=str(self._path), line=line, field=name, found=found, allowed=allowed, mend=mend)
+        )
+
+
+def lint_product(folder: Path) -> list[Problem]:
+    """Every problem of `<folder>/product.yaml`."""
+    path = folder / "product.yaml"
+    try:
+        product = read_product(folder)
+        _data, lines = load_yaml(path)
+    except ContentError as error:
+        return list(error.problems)
+    report = _Report(path, lines)
+    if product.id != folder.resolve().name:
+        report(("id",), product.id, f"the folder's name, {folder.resolve().name}", "Rename one of the two.")
+    for index, component in enumerate(product.components):
+        _lint_component(folder, component, ("components", index), report)
+    _lint_arms(product, report)
+    components = {component.id for component in product.components}
+    for place, source in _sources(product):
+        _lint_source(source, components, place, report)
+    for place, canary in _canaries(product):
+        _lint_canary(canary, place, report)
+    for name in ("version", "content_version"):
+        question = getattr(product, name)
+        if question is not None and question.component not in components:
+            report((name, "component"), question.component, ", ".join(sorted(components)), "Name a component.")
+    return report.problems
+
+
+def _lint_component(folder: Path, component: Component, place: tuple[str | int, ...], report: _Report) -> None:
+    allowed = ALLOWED[component.placement]
+    for index, need in enumerate(component.capabilities):
+        if need.capability not in allowed:
+            known = "; ".join(f"{name} ({why})" for name, why in allowed.items())
+            report((*place, "capabilities", index), need.capability, known, "Do without it: it would reach further.")
+    if component.placement is Placement.NODE and (component.host_pid or component.lock):
+        report(place, "host_pid or lock in a node", "neither", "Only a sensor stands beside the engine host's kernel.")
+    if component.host_pid and component.seccomp_unconfined:
+        report(place, "host_pid with seccomp_unconfined", "one of the two", "Remove one.")
+    context = (folder / component.build.context).resolve()
+    if not context.is_relative_to(folder.resolve()):
+        report((*place, "build", "context"), component.build.context, "a folder inside this one", "Move it here.")
+        return
+    if not (context / component.build.dockerfile).is_file():
+        report((*place, "build"), component.build.dockerfile, "a Dockerfile in the context", "Add it.")
+    for path in context.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            report((*place, "build", "context"), str(path.relative_to(folder)), "no links out", "Remove the link.")
+    requirements = component.build.python_requirements
+    if requirements is not None and not (folder / requirements).is_file():
+        report((*place, "build", "python_requirements"), requirements, "a file of this folder", "Add it.")
+
+
+def _lint_arms(product: Product, report: _Report) -> None:
+    names = [arm.id for arm in product.arms]
+    if not names:
+        report(("arms",), "none", "at least one", "Add the arm `default`.")
+    for index, arm in enumerate(product.arms):
+        if names.index(arm.id) != index:
+            report(("arms", index, "id"), arm.id, "an id of its own", "Rename it.")
+        for name in arm.components:
+            known = [component.id for component in product.components]
+            if name not in known:
+                report(("arms", index, "components", name), name, ", ".join(known), "Name a component.")
+
+
+def _lint_source(source: Source, components: set[str], place: tuple[str | int, ...], report: _Report) -> None:
+    if source.component not in components:
+        report((*place, "component"), source.component, ", ".join(sorted(components)), "Name a component.")
+    if (source.file is not None) == source.container_log:
+        report(place, "both or neither of file and container_log", "exactly one", "Keep one.")
+    if (source.pattern is not None) != (source.format == "regex"):
+        report((*place, "pattern"), repr(source.pattern), "a pattern with format regex, and only there", "Correct it.")
+    if source.pattern is not None:
+        complaint = objection(source.pattern)
+        if complaint:
+            report((*place, "pattern"), source.pattern, "a regular expression that ends", f"It is {complaint}.")
+    expressions = {("map", name): text for name, text in source.map.items()}
+    if source.where is not None:
+        expressions["where", ""] = source.where
+    for (kind, name), text in expressions.items():
+        try:
+            jmespath.compile(text)
+        except jmespath.exceptions.JMESPathError as error:
+            report((*place, kind, name), text, "JMESPath", f"{str(error).splitlines()[0]}.")
+    for name in source.map:
+        if name not in SETTABLE:
+            report((*place, "map", name), name, ", ".join(sorted(SETTABLE)), "Correct the field.")
+
+
+def _lint_canary(canary: CanaryAction, place: tuple[str | int, ...], report: _Report) -> None:
+    named = {match["named"] or match["braced"] for match in string.Template.pattern.finditer(canary.command)}
+    if not named & CANARY_VALUES:
+        report((*place, "command"), canary.command[:80], "${nonce} or ${number} in it", "Else answers look alike.")
+    for name, pattern in canary.expect.items():
+        if name not in {*Observation.model_fields, "any"}:
+            report((*place, "expect", name), name, "a field of Observation, or any", "Correct it.")
+        complaint = objection(string.Template(pattern).safe_substitute(dict.fromkeys(CANARY_VALUES, "x")))
+        if complaint:
+            report((*place, "expect", name), pattern, "a regular expression that ends", f"It is {complaint}.")
+    if not any("${" in pattern for pattern in canary.expect.values()):
+        report((*place, "expect"), "no ${nonce} or ${number}", "one of them", "Else an old answer counts as a new one.")
+
+
+def _sources(product: Product) -> Iterator[tuple[tuple[str | int, ...], Source]]:
+    for kind in ("alerts", "telemetry"):
+        for index, source in enumerate(getattr(product, kind)):
+            yield (kind, index), source
+        for number, arm in enumerate(product.arms):
+            for index, source in enumerate(getattr(arm, kind) or ()):
+                yield ("arms", number, kind, index), source
+
+
+def _canaries(product: Product) -> Iterator[tuple[tuple[str | int, ...], CanaryAction]]:
+    yield ("canary",), product.canary
+    for number, arm in enumerate(product.arms):
+        if arm.canary is not None:
+            yield ("arms", number, "canary"), arm.canary

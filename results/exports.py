@@ -1,0 +1,84 @@
+"""Data files beside the pages: the scored campaign as it is, tables for a spreadsheet, and the list of hashes."""
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from results.evidence import TrialEvidence
+from results.printable import csv_cell
+from results.records import Observation, Record, StepExecution, Verdict, as_json
+
+LARGEST_COPY = 2_000_000
+"""Bytes; a sealed file beyond it is named by its hash in `seal.json`, and not copied."""
+MOST_ROWS = 2_000
+"""Rows of a trial's alert table."""
+_CAMPAIGN_FILES = ("campaign.json", "attack.json", "summary.json", "verdicts.parquet", "attributions.parquet")
+_TRIAL_FILES = (
+    "trial.json",
+    "seal.json",
+    "steps.parquet",
+    "alerts.parquet",
+    "telemetry.parquet",
+    "resources.parquet",
+)
+
+
+def copy_campaign(campaign_folder: Path, data: Path) -> None:
+    """Lay the campaign's own files out under `data` as they are, so that the notebook runs on them too."""
+    data.mkdir(parents=True)
+    for name in _CAMPAIGN_FILES:
+        if (campaign_folder / name).is_file():
+            shutil.copyfile(campaign_folder / name, data / name)
+
+
+def export_trial(folder: Path, evidence: TrialEvidence, data: Path) -> None:
+    """One sealed trial: its files where they are small enough, its steps and alerts as tables."""
+    place = data / "trials" / evidence.trial.trial_id
+    place.mkdir(parents=True)
+    for name in _TRIAL_FILES:
+        source = folder / name
+        if source.is_file() and source.stat().st_size <= LARGEST_COPY:
+            shutil.copyfile(source, place / name)
+    write_table(place / "steps.csv", StepExecution, evidence.steps)
+    write_table(place / "alerts.csv", Observation, list(evidence.alerts.values())[:MOST_ROWS])
+
+
+def export_verdicts(verdicts: Sequence[Verdict], data: Path) -> None:
+    """All verdicts as one table."""
+    write_table(data / "verdicts.csv", Verdict, verdicts)
+
+
+def write_table(path: Path, model: type[Record], records: Iterable[Record]) -> None:
+    """Records as CSV for a spreadsheet: UTF-8 with a mark (Excel reads Japanese by it), no cell a formula."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    columns = list(model.model_fields)
+    writer.writerow(columns)
+    for record in records:
+        row = as_json(record)
+        writer.writerow([csv_cell(_flat(row[column])) for column in columns])
+    path.write_bytes(text.getvalue().encode("utf-8-sig", "backslashreplace"))
+
+
+def _flat(value: object) -> object:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return "" if value is None else value
+
+
+def write_manifest(folder: Path) -> None:
+    """`manifest.json`: every file of the folder with its size and SHA-256, by name."""
+    files = {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    text = json.dumps({"schema_version": 1, "files": files}, indent=1, sort_keys=True)
+    (folder / "manifest.json").write_text(text + "\n", "utf-8")
