@@ -5,24 +5,52 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from attacks.plan import Guid
 from results.documents import Definition, Lines, load_yaml
 from results.errors import ContentError, EvaluationError, Problem
 from results.records import TechniqueId
 
 REPLAYABLE = ("bash", "sh")
 PLACEHOLDER = re.compile(r"#\{([A-Za-z0-9_]+)\}")
+PAYLOAD_FOLDER = "PathToAtomicsFolder"
+"""What upstream writes for the folder with its payload files; no node has it."""
+GUID_FIELD = "auto_generated_guid"
+TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
+OFFICIAL_NAME = re.compile(r"T\d{4}(\.\d{3})?\.ya?ml")
+HOLDS_TESTS = re.compile(rb"^atomic_tests:", re.MULTILINE)
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Scalars stay as they are written: `0755` is a file mode, not the number 493."""
+
+
+_TextLoader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 class InputArgument(BaseModel):
     """One argument of a procedure."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     description: str = ""
     type: str = "string"
     default: str | None = None
+    """None: a step must give a value. Upstream's `default:` with nothing behind it means the empty text."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_empty_text(cls, data: Any) -> Any:  # noqa: ANN401  # as pydantic hands it over
+        if isinstance(data, dict) and "default" in data and data["default"] is None:
+            return {**data, "default": ""}
+        return data
 
 
 class Executor(BaseModel):
@@ -53,7 +81,7 @@ class _Test(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
-    auto_generated_guid: str
+    auto_generated_guid: Guid
     description: str = ""
     supported_platforms: tuple[str, ...]
     input_arguments: dict[str, InputArgument] | None = None
@@ -99,30 +127,26 @@ class Instance(Definition):
 def read_procedures(folder: Path) -> tuple[dict[str, Procedure], list[Problem]]:
     """Read every Atomic Red Team file below a folder.
 
+    These are the files that upstream's own tools would read (`T1053.003.yaml`) and any other YAML file that has
+    `atomic_tests` at its top; upstream's payload and index files are passed over.
+
     Returns:
         The procedures by GUID, and every problem found.
     """
     found: dict[str, Procedure] = {}
     problems: list[Problem] = []
     for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
-        try:
-            procedures = _read_file(path)
-        except ContentError as error:
-            problems.extend(error.problems)
+        if not _holds_procedures(path):
             continue
+        procedures, more = _read_file(path)
+        problems += more
         for procedure in procedures:
-            if procedure.guid in found:
+            first = found.setdefault(procedure.guid, procedure)
+            if first is not procedure:
+                allowed = f"a GUID of its own; this one is in {first.path}:{first.line}"
                 problems.append(
-                    _problem(
-                        path,
-                        procedure.line,
-                        "auto_generated_guid",
-                        f"{procedure.guid} again",
-                        f"a GUID of its own; this one is in {found[procedure.guid].path}",
-                        "Give it a new one (uuidgen).",
-                    )
+                    _problem(path, procedure.line, GUID_FIELD, procedure.guid, allowed, "Give it a new one (uuidgen).")
                 )
-            found[procedure.guid] = procedure
     return found, problems
 
 
@@ -154,7 +178,7 @@ def instantiate(procedure: Procedure, arguments: Mapping[str, str]) -> Instance:
 def _value(procedure: Procedure, values: Mapping[str, str | None], match: re.Match[str]) -> str:
     name = match.group(1)
     if name not in values:
-        return match.group(0)  # upstream uses #{…} for other things too, e.g. in awk
+        return match.group(0)  # not ours: other languages write `#{…}` too, e.g. Ruby
     value = values[name]
     if value is None:
         raise EvaluationError(
@@ -164,25 +188,42 @@ def _value(procedure: Procedure, values: Mapping[str, str | None], match: re.Mat
     return value
 
 
-def _read_file(path: Path) -> list[Procedure]:
-    data, lines = load_yaml(path)
-    if not isinstance(data, dict) or not isinstance(data.get("atomic_tests"), list):
-        raise ContentError(
-            [_problem(path, 1, "atomic_tests", "no list of tests", "Atomic Red Team YAML", "See the schema upstream.")]
-        )
+def _holds_procedures(path: Path) -> bool:
+    if OFFICIAL_NAME.fullmatch(path.name):
+        return True
+    try:
+        return HOLDS_TESTS.search(path.read_bytes()) is not None
+    except OSError:
+        return False  # a payload that can't be read is not ours to judge
+
+
+def _read_file(path: Path) -> tuple[list[Procedure], list[Problem]]:
+    """The file's sound procedures, and the problems of the others."""
+    try:
+        _data, lines = load_yaml(path)
+    except ContentError as error:
+        return [], list(error.problems)
+    data = yaml.load(path.read_text("utf-8"), _TextLoader)  # noqa: S506  # a SafeLoader
+    tests = data.get("atomic_tests") if isinstance(data, dict) else None
+    if not isinstance(tests, list):
+        mend = "Write the file as Atomic Red Team does."
+        return [], [_problem(path, 1, "atomic_tests", "no list of tests", "`atomic_tests: [...]`", mend)]
+    technique = data.get("attack_technique")
+    if not isinstance(technique, str) or not TECHNIQUE.fullmatch(technique):
+        line = lines.of(("attack_technique",))
+        mend = "Correct the id; without it no test of the file is read."
+        return [], [_problem(path, line, "attack_technique", repr(technique), "an ATT&CK id such as T1053.003", mend)]
     procedures: list[Procedure] = []
     problems: list[Problem] = []
-    for index, entry in enumerate(data["atomic_tests"]):
+    for index, entry in enumerate(tests):
         try:
-            procedures.append(_procedure(path, lines, index, str(data.get("attack_technique")), entry))
+            procedures.append(_procedure(path, lines.of(("atomic_tests", index)), technique, entry))
         except ValidationError as error:
             problems.extend(_explain(path, lines, index, dict(detail)) for detail in error.errors())
-    if problems:
-        raise ContentError(problems)
-    return procedures
+    return procedures, problems
 
 
-def _procedure(path: Path, lines: Lines, index: int, technique: str, entry: object) -> Procedure:
+def _procedure(path: Path, line: int | None, technique: str, entry: object) -> Procedure:
     test = _Test.model_validate(entry)
     return Procedure(
         guid=test.auto_generated_guid,
@@ -194,15 +235,19 @@ def _procedure(path: Path, lines: Lines, index: int, technique: str, entry: obje
         dependencies=test.dependencies or (),
         executor=test.executor,
         path=str(path),
-        line=lines.of(("atomic_tests", index)),
+        line=line,
     )
 
 
 def _explain(path: Path, lines: Lines, index: int, detail: dict[str, Any]) -> Problem:
     location = ("atomic_tests", index, *detail["loc"])
     field = ".".join(str(part) for part in location)
-    found = "nothing" if detail["type"] == "missing" else repr(detail["input"])[:120]
-    return _problem(path, lines.of(location), field, found, detail["msg"], "Correct it as the schema upstream says.")
+    missing = detail["type"] == "missing"
+    found = "nothing" if missing else repr(detail["input"])[:120]
+    mend = "Add it as Atomic Red Team writes it." if missing else "Correct it as Atomic Red Team writes it."
+    if location[-1] == GUID_FIELD:
+        mend = "Give the test a new one (uuidgen)."
+    return _problem(path, lines.of(location), field, found, str(detail["msg"]), mend)
 
 
 def _problem(path: Path, line: int | None, field: str, found: str, allowed: str, mend: str) -> Problem:

@@ -3,11 +3,14 @@
 import hashlib
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from results.attack import Catalogue, Tactic, Technique, read_catalogue, write_catalogue
-from results.errors import ContentError, Problem
+from results.errors import ContentError, EvaluationError, Problem
 
 EMBEDDED = Path(__file__).parent / "attack-enterprise-18.1.json"
-DOMAIN = "enterprise-attack"
+INITIAL_ACCESS = "TA0001"
+"""A tactic of ATT&CK Enterprise; Mobile and ICS have one of that name, but not of that id."""
 SOURCE = "mitre-attack"
 TACTICS_JA = {
     "TA0043": "偵察",
@@ -43,18 +46,25 @@ def load_catalogue(bundle: Path | None = None, cache: Path | None = None) -> Cat
         digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
     except OSError as error:
         raise _problem(bundle, str(error.strerror), "Name a file that can be read.") from None
-    kept = cache / f"{digest[:32]}.json" if cache is not None else None
-    if kept is not None and kept.is_file():
+    if cache is None:
+        return _recognise(compact(bundle))
+    kept = cache / f"{digest}.json"
+    try:
         return read_catalogue(kept)
-    catalogue = compact(bundle)
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_catalogue(kept, catalogue)
+    except (EvaluationError, ValidationError):
+        # Not there yet, written by another version, or damaged: the bundle itself is at hand.
+        catalogue = _recognise(compact(bundle))
+    cache.mkdir(parents=True, exist_ok=True)
+    write_catalogue(kept, catalogue)
     return catalogue
 
 
-def compact(bundle: Path) -> Catalogue:
+def compact(bundle: Path, release: str | None = None) -> Catalogue:
     """Read a STIX bundle with mitreattack-python and keep the facts that evaluation needs.
+
+    Args:
+        bundle: a STIX bundle of ATT&CK Enterprise.
+        release: its name, where the bundle itself names none (the embedded catalogue was made so).
 
     Raises:
         ContentError: it is no STIX bundle of ATT&CK Enterprise.
@@ -65,14 +75,14 @@ def compact(bundle: Path) -> Catalogue:
 
     try:
         data = MitreAttackData(str(bundle))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, STIXError) as error:
-        raise _problem(
-            bundle, f"no STIX 2 bundle ({error})", "Download enterprise-attack.json of the release."
-        ) from None
-    shortnames = {tactic["x_mitre_shortname"]: tactic for tactic in data.get_tactics()}
-    if "initial-access" not in shortnames or "impact" not in shortnames:
-        raise _problem(bundle, "a bundle without the tactics of ATT&CK Enterprise", "Use the Enterprise bundle.")
-    tactic_ids = {name: _id_of(tactic) for name, tactic in shortnames.items()}
+        shortnames = {tactic["x_mitre_shortname"]: tactic for tactic in data.get_tactics()}
+        tactic_ids = {name: _id_of(tactic) for name, tactic in shortnames.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, STIXError) as error:
+        found = f"no STIX 2 bundle ({str(error).splitlines()[0][:160] if str(error) else type(error).__name__})"
+        raise _problem(bundle, found, "Download enterprise-attack.json of the release.") from None
+    if INITIAL_ACCESS not in tactic_ids.values():
+        found = f"{len(tactic_ids)} tactics, none of them {INITIAL_ACCESS}"
+        raise _problem(bundle, found, "Use enterprise-attack.json, not Mobile or ICS.")
     identifiers = {entry["id"]: _id_of(entry) for entry in data.get_techniques()}
     successors = {
         entry["source_ref"]: entry["target_ref"]
@@ -80,7 +90,7 @@ def compact(bundle: Path) -> Catalogue:
         if entry["relationship_type"] == "revoked-by"
     }
     return Catalogue(
-        release=_release(data),
+        release=release or _release(data, bundle),
         tactics={
             tactic_ids[name]: Tactic(name=entry["name"], shortname=name, name_ja=TACTICS_JA.get(tactic_ids[name]))
             for name, entry in shortnames.items()
@@ -91,6 +101,12 @@ def compact(bundle: Path) -> Catalogue:
         },
         data_components=tuple(sorted({entry["name"] for entry in data.get_datacomponents()})),
     )
+
+
+def _recognise(catalogue: Catalogue) -> Catalogue:
+    """A bundle that says the same as the embedded release is that release, named or not."""
+    embedded = read_catalogue(EMBEDDED)
+    return embedded if catalogue.model_copy(update={"release": embedded.release}) == embedded else catalogue
 
 
 def _technique(
@@ -112,17 +128,20 @@ def _technique(
 
 def _id_of(entry: dict[str, object]) -> str:
     references: list[dict[str, str]] = entry["external_references"]  # type: ignore[assignment]
-    return next(ref["external_id"] for ref in references if ref.get("source_name") == SOURCE)
+    return next((ref["external_id"] for ref in references if ref.get("source_name") == SOURCE), "")
 
 
-def _release(data: object) -> str:
+def _release(data: object, bundle: Path) -> str:
     collections = data.get_objects_by_type("x-mitre-collection")  # type: ignore[attr-defined]
     versions = [str(entry["x_mitre_version"]) for entry in collections]
-    return f"enterprise {versions[0]}" if versions else "enterprise of an unnamed release"
+    if versions:
+        return f"enterprise {versions[0]}"
+    # Two bundles that name no release must not pass for the same one when results are compared.
+    return f"enterprise of no named release, {hashlib.sha256(bundle.read_bytes()).hexdigest()[:12]}"
 
 
 def _problem(bundle: Path, found: str, mend: str) -> ContentError:
+    allowed = "a STIX 2 bundle of ATT&CK Enterprise"
     return ContentError(
-        [Problem(path=str(bundle), line=None, field="--attack", found=found,
-                 allowed="a STIX 2 bundle of ATT&CK Enterprise", mend=mend)]
-    )  # fmt: skip
+        [Problem(path=str(bundle), line=None, field="--attack", found=found, allowed=allowed, mend=mend)]
+    )

@@ -45,10 +45,18 @@ def fill(text: str, values: Mapping[str, str], pattern: bool = False) -> str:
 
 
 def fill_step(step: Step, values: Mapping[str, str]) -> Step:
-    """A step with every drawn value in its place."""
+    """A step with every value in its place.
+
+    Args:
+        step: as the plan has it.
+        values: what the seed drew, and the nodes' addresses by the nodes' names. In the step's facts, criteria and
+            touched objects, its own arguments are values too and go before these.
+    """
+    arguments = {name: fill(value, values) for name, value in step.arguments.items()}
+    values = {**values, **arguments}
     return step.model_copy(
         update={
-            "arguments": {name: fill(value, values) for name, value in step.arguments.items()},
+            "arguments": arguments,
             "verify": tuple(_fill_fact(fact, values) for fact in step.verify),
             "criteria": tuple(
                 tuple(

@@ -12,6 +12,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from results.seal import seal_trial
+from results.store import write_trial
+
 from attacks.draw import arrange, draw_values, fill_step
 from attacks.plan import Step
 from attacks.replay import Replay
@@ -28,8 +31,6 @@ from products.manifest import Placement
 from results.errors import EngineError, EvaluationError, ProductError, TargetError
 from results.paths import state_folder
 from results.records import Observation, ResourceSample, StepExecution, Trial, TrialStatus
-from results.seal import seal_trial
-from results.store import write_trial
 
 LOCK_TIMEOUT_S = 3600.0
 Say = Callable[[str], None]
@@ -80,7 +81,7 @@ def run_trial(
         EngineError: the engine went away; nothing is sealed, the other trials are intact.
         EvaluationError: the results could not be written (for example, the disk is full).
     """
-    gathered, started_ns = Gathered(), 0
+    gathered, started_ns, reason = Gathered(), 0, ""
     for attempt in range(1 + prepared.definition.retries):
         gathered, started_ns = Gathered(), time.time_ns()
         if attempt:

@@ -132,8 +132,9 @@ class Source(Definition):
 
 
 class CanaryAction(Definition):
-    """An act that the product is known to answer. `${nonce}` is new each time (8 lower-case letters);
-    `${number}` is a new number from 1 to 250.
+    """An act that the product is known to answer.
+
+    `${nonce}` is new each time (8 lower-case letters); `${number}` is a new number from 1 to 250.
     """
 
     node: Slug = "target"

@@ -46,16 +46,16 @@ class Unreadable:
     why: str
 
 
-class _Functions(functions.Functions):  # type: ignore[misc]
+class _Functions(functions.Functions):
     """What JMESPath lacks for logs. Every function answers null to what it can't do."""
 
-    @functions.signature({"types": ["string", "null"]}, {"types": ["string"]})  # type: ignore[untyped-decorator]
+    @functions.signature({"types": ["string", "null"]}, {"types": ["string"]})
     def _func_extract(self, text: str | None, pattern: str) -> str | None:
         """`extract(text, 'regex')`: the first group of the first match."""
         found = re.search(pattern, text[:LINE_CAP]) if text is not None else None
         return None if found is None else found.group(1) if found.groups() else found.group(0)
 
-    @functions.signature({"types": ["array", "null"]}, {"types": ["string"]})  # type: ignore[untyped-decorator]
+    @functions.signature({"types": ["array", "null"]}, {"types": ["string"]})
     def _func_joined(self, items: list[object] | None, separator: str) -> str | None:
         """`joined(list, ' ')`: like join, for lists with numbers and nulls in them."""
         return None if items is None else separator.join(str(item) for item in items if item is not None)

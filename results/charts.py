@@ -60,7 +60,7 @@ def rates_chart(frame: pd.DataFrame, language: str) -> go.Figure:
                 hovertemplate="%{fullData.name}<br>%{y}: %{text}<extra></extra>",
             )
         )
-    figure.update_xaxes(title=f"{say['rate']} · {say['interval']}", range=[0, 1], tickformat=".0%")
+    figure.update_xaxes(title=f"{say['rate']} · {say['interval']}", range=[-0.02, 1.02], tickformat=".0%")
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_layout(scattermode="group", scattergap=0.3)
     arms = max(1, drawn["arm"].nunique())
@@ -81,7 +81,7 @@ def outcomes_chart(frame: pd.DataFrame, language: str) -> go.Figure:
                 text=[str(count) if count else "" for count in rows["count"]],
             )
         )
-    figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
+    figure.update_layout(barmode="stack", legend_traceorder="normal")
     figure.update_xaxes(title=f"n ({words(language)['steps_executed']})")
     figure.update_yaxes(autorange="reversed", automargin=True)
     return _styled(figure, 150 + 48 * max(1, frame["arm"].nunique()))
@@ -99,8 +99,7 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
         margin={"l": 10, "r": 20, "t": 20, "b": 50},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend_orientation="h",
-        legend_y=-0.28,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return figure
 

@@ -95,13 +95,13 @@ def verdicts(summary: Summary, language: str) -> pd.DataFrame:
         if step.kind is StepKind.MALICIOUS
     }
     cells = {
-        (titles[cell.step_id], cell.trial_id): sign_of(cell.outcome, cell.category, StepKind.MALICIOUS, language)[2]
+        (cell.step_id, cell.trial_id): sign_of(cell.outcome, cell.category, StepKind.MALICIOUS, language)[2]
         for cell in summary.cells
         if cell.step_id in titles
     }
     judged = [trial.trial_id for trial in summary.trials if any(key[1] == trial.trial_id for key in cells)]
     return pd.DataFrame(
-        [[cells.get((title, trial_id), "") for trial_id in judged] for title in titles.values()],
+        [[cells.get((step_id, trial_id), "") for trial_id in judged] for step_id in titles],
         index=list(titles.values()),
         columns=judged,
     )

@@ -29,7 +29,7 @@ _DRAW = """\
 const dark = matchMedia("(prefers-color-scheme: dark)");
 for (const box of document.querySelectorAll(".plot")) {
   const figure = JSON.parse(document.getElementById(box.id + "-data").textContent);
-  const options = {displaylogo: false, responsive: true, modeBarButtonsToRemove: ["toImage"]};
+  const options = {displayModeBar: false, responsive: true};
   const draw = () => {
     figure.layout.font = {...figure.layout.font, color: dark.matches ? "#e6e9ee" : "#1d2430"};
     const grid = dark.matches ? "#343c48" : "#d9dce1";
@@ -162,7 +162,7 @@ def notebook_page(path: Path, environment: Environment, page: dict[str, Any], pl
     from nbconvert import HTMLExporter
 
     clean_notebook(path)
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     # The defaults would stand beside the parameters that it really ran with.
     notebook.cells = [cell for cell in notebook.cells if "parameters" not in cell.metadata.get("tags", [])]
     figures = 0
@@ -175,7 +175,7 @@ def notebook_page(path: Path, environment: Environment, page: dict[str, Any], pl
                     f'<div class="plot" id="figure-{figures}"></div>'
                     f'<script type="application/json" id="figure-{figures}-data">{figure_data(bundle)}</script>'
                 )
-    exporter = HTMLExporter(template_name="basic", anchor_link_text="")
+    exporter = HTMLExporter(template_name="basic", anchor_link_text="")  # type: ignore[no-untyped-call]
     body, _ = exporter.from_notebook_node(notebook)
     digest = base64.b64encode(hashlib.sha256(_DRAW.encode()).digest()).decode()
     policy = (

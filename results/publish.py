@@ -4,34 +4,25 @@ Built in a folder beside the destination and then swapped in, so that whoever re
 interrupted still has a whole one. The same campaign gives the same bytes.
 """
 
-import base64
-import hashlib
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from results import exports, store
 from results.charts import plotly_script
 from results.errors import EvaluationError
-from results.evidence import SHOWN_OUTPUT, TrialEvidence, effects_of, is_cut, trial_view, utc
+from results.evidence import TrialEvidence, effects_of
 from results.index_page import index_page
 from results.notebook import execute_notebooks, notebook_page
+from results.pages import environment, home, page_values, root, trial_page
 from results.printable import printable
 from results.records import Attribution, Verdict
 from results.summary import Summary
-from results.views import anchor, said
-from results.wording import LANGUAGES, words
+from results.wording import LANGUAGES
 
-TEMPLATES = Path(__file__).parent / "templates"
 _TRIAL_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,190}")
-_FIRST = LANGUAGES[0]
-"""The language of the page at the top; the others have a folder each."""
 
 
 def publish_campaign(campaign_folder: Path, destination: Path) -> Path:
@@ -59,38 +50,42 @@ def publish_campaign(campaign_folder: Path, destination: Path) -> Path:
 
 def _build(campaign_folder: Path, site: Path) -> None:
     summary = store.read_summary(campaign_folder)
-    for trial in summary.trials:
-        _check_id(trial.trial_id)
+    for line in summary.trials:
+        _check_id(line.trial_id)
+    for language in LANGUAGES:
+        (home(site, language) / "trials").mkdir(parents=True, exist_ok=True)
     data = site / "data"
     exports.copy_campaign(campaign_folder, data)
     verdicts = store.read_verdicts(campaign_folder)
     exports.export_verdicts(verdicts, data)
-    (site / "assets").mkdir()
-    shutil.copyfile(plotly_script(), site / "assets" / "plotly.min.js")
-    jobs = [(_home(site, language), _root(language) + "data", language) for language in LANGUAGES]
-    for home, _, _ in jobs:
-        (home / "trials").mkdir(parents=True, exist_ok=True)
-    environment = _environment()
-    trials = {}
-    effects = {}
+    trials, effects = {}, {}
     for evidence in _evidence(campaign_folder, summary, verdicts):
         trial_id = evidence.trial.trial_id
+        trials[trial_id], effects[trial_id] = evidence.trial, effects_of(evidence.steps)
         exports.export_trial(campaign_folder / "trials" / trial_id, evidence, data)
-        _write_trial_pages(site, environment, summary, evidence)
-        trials[trial_id] = evidence.trial
-        effects[trial_id] = effects_of(evidence.steps)
+        for language in LANGUAGES:
+            page = home(site, language) / "trials" / f"{trial_id}.html"
+            page.write_text(trial_page(evidence, language), "utf-8")
     for language in LANGUAGES:
-        page = _page(language, "index.html", f"{_root(language)}")
-        shown = index_page(summary, trials, effects, language)
-        text = environment.get_template("index.html.j2").render(**page, **shown)
-        (_home(site, language) / "index.html").write_text(text, "utf-8")
-    execute_notebooks(jobs)
-    for home, _, language in jobs:
-        page = _page(language, "notebook.html", _root(language))
-        script = f"{_root(language)}assets/plotly.min.js"
-        text = notebook_page(home / "notebook.ipynb", environment, page, script)
-        (home / "notebook.html").write_text(text, "utf-8")
+        shown = page_values(language, "index.html", root(language))
+        shown |= index_page(summary, trials, effects, language)
+        text = environment().get_template("index.html.j2").render(**shown)
+        (home(site, language) / "index.html").write_text(text, "utf-8")
+    _notebooks(site)
     exports.write_manifest(site)
+
+
+def _notebooks(site: Path) -> None:
+    """Executed beside the published data and from it: it shows what a reader would get from these files."""
+    (site / "assets").mkdir()
+    shutil.copyfile(plotly_script(), site / "assets" / "plotly.min.js")
+    execute_notebooks([(home(site, one), f"{root(one)}data", one) for one in LANGUAGES])
+    for language in LANGUAGES:
+        place = home(site, language)
+        page = page_values(language, "notebook.html", root(language))
+        script = f"{root(language)}assets/plotly.min.js"
+        text = notebook_page(place / "notebook.ipynb", environment(), page, script)
+        (place / "notebook.html").write_text(text, "utf-8")
 
 
 def _evidence(campaign_folder: Path, summary: Summary, verdicts: list[Verdict]) -> Iterator[TrialEvidence]:
@@ -109,64 +104,6 @@ def _evidence(campaign_folder: Path, summary: Summary, verdicts: list[Verdict]) 
             verdicts={one.step_id: one for one in verdicts if one.trial_id == line.trial_id},
             seal=line.seal,
         )
-
-
-def _write_trial_pages(site: Path, environment: Environment, summary: Summary, evidence: TrialEvidence) -> None:
-    name = f"{evidence.trial.trial_id}.html"
-    for language in LANGUAGES:
-        say = words(language)
-        page = _page(language, f"trials/{name}", f"../{_root(language)}")
-        text = environment.get_template("trial.html.j2").render(
-            **page,
-            view=trial_view(evidence, language),
-            seal=evidence.seal,
-            shown_output=SHOWN_OUTPUT,
-            is_cut=is_cut,
-            truth=lambda value, say=say: "–" if value is None else say["yes"] if value else say["no"],
-        )
-        (_home(site, language) / "trials" / name).write_text(text, "utf-8")
-
-
-def _page(language: str, path: str, root: str) -> dict[str, Any]:
-    """What every page gets. `path` is its place below the language's home, `root` the way up to the site."""
-    style = (TEMPLATES / "style.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    other = next(one for one in LANGUAGES if one != language)
-    return {
-        "language": language,
-        "say": words(language),
-        "said": lambda text: said(text, language),
-        "other": f"{root}{path}" if other == _FIRST else f"{root}{other}/{path}",
-        "style": Markup(style),  # noqa: S704  # our own file
-        "csp": f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
-        "utc": utc,
-        "anchor": anchor,
-        "seconds": lambda value: "–" if value is None else f"{value:.2f} s",
-    }
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def _shown(value: object) -> object:
-    """Whatever a template prints that is not our own markup."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _home(site: Path, language: str) -> Path:
-    return site if language == _FIRST else site / language
-
-
-def _root(language: str) -> str:
-    return "" if language == _FIRST else "../"
 
 
 def _check_id(trial_id: str) -> None:

@@ -1,0 +1,257 @@
+"""The `pij` command. Each verb imports what it needs when it runs, so that `pij --help` is instant."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from results.errors import ContentError, EvaluationError, Interrupted
+
+app = typer.Typer(
+    help="Proven in Japan: finds out what a security product really detects, and publishes it with the evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
+Attack = Annotated[
+    Path | None, typer.Option("--attack", help="STIX bundle of ATT&CK Enterprise; the embedded 18.1 if not given.")
+]
+
+
+@app.command()
+def lint(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders or campaign files to check; everything if none is given.")
+    ] = None,
+    attack: Attack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check products, plans, environments and campaigns; every problem at once, with line and remedy.
+
+    Exits 0 if all is well, 2 if there are problems.
+    """
+    from pipelines.lint import lint_everything, lint_paths
+
+    with _explaining(as_json):
+        problems = lint_paths(folders, attack) if folders else lint_everything(attack)
+        if problems:
+            raise ContentError(problems)
+        _print_json([]) if as_json else typer.echo("no problems")
+
+
+@app.command("list")
+def list_content(
+    kind: Annotated[
+        str, typer.Argument(help="products, plans, environments, campaigns, procedures or results.")
+    ] = "campaigns",
+    technique: Annotated[str | None, typer.Option(help="Only procedures of this technique (and below it).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what there is: products, plans, environments, campaigns, procedures or results."""
+    from pipelines.listing import listing
+
+    with _explaining(as_json):
+        rows = listing(kind, technique)
+        if as_json:
+            _print_json(rows)
+        else:
+            _print_table(list(rows[0]) if rows else ["nothing there"], [list(row.values()) for row in rows])
+
+
+@app.command()
+def run(
+    campaign: Annotated[str, typer.Argument(help="Campaign id (see `pij list`), or its file.")] = "demo",
+    content: Annotated[
+        list[str] | None,
+        typer.Option("--content", help="ID=FOLDER: content that only you can give, e.g. sigma_rules=../sigma."),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Run only this arm, <product>-<arm>; repeatable.")] = None,
+    name: Annotated[str | None, typer.Option("--as", help="Another id for the results.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Set earlier results of this campaign aside and start over.")] = False,
+    ui: Annotated[
+        bool, typer.Option(help="Print the address of Prefect's pages and keep them up until Ctrl-C.")
+    ] = False,
+    no_prefect: Annotated[bool, typer.Option(help="Run the same trials without Prefect.")] = False,
+    keep_engine: Annotated[bool, typer.Option(help="Leave a Docker engine that pij started running.")] = False,
+    attack: Attack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a campaign: build what is missing, run the trials that are not sealed yet, and score.
+
+    Stops cleanly on Ctrl-C and resumes when it is run again. `pij publish` makes the pages afterwards.
+    """
+    from pipelines.session import Wishes, run_campaign
+
+    with _explaining(as_json):
+        wishes = Wishes(
+            campaign=campaign,
+            attack=attack,
+            content=_pairs(content or []),
+            only=tuple(only or ()),
+            name=name,
+            fresh=fresh,
+            ui=ui,
+            prefect=not no_prefect,
+            keep_engine=keep_engine,
+            quiet=as_json,
+        )
+        _print_summary(run_campaign(wishes), as_json)
+
+
+@app.command()
+def score(
+    campaign: Annotated[str, typer.Argument(help="Campaign id, or the folder of its results.")] = "demo",
+    as_json: AsJson = False,
+) -> None:
+    """Score the sealed trials again: needs no Docker, and gives the same bytes each time."""
+    from results.scoring import score_campaign
+
+    with _explaining(as_json):
+        _print_summary(score_campaign(_results(campaign)), as_json)
+
+
+@app.command()
+def publish(
+    campaign: Annotated[str, typer.Argument(help="Campaign id, or the folder of its results.")] = "demo",
+    to: Annotated[
+        Path | None, typer.Option(help="Folder of the pages; results/published/<campaign> if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the pages, notebooks and data files of a scored campaign (日本語 and English)."""
+    from results.paths import published_folder, shown
+    from results.publish import publish_campaign
+
+    with _explaining(as_json):
+        folder = _results(campaign)
+        page = publish_campaign(folder, to or published_folder() / folder.name)
+        _print_json({"page": str(page)}) if as_json else typer.echo(f"published: {shown(page)}")
+
+
+@app.command()
+def sweep(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what belongs to a pij that still runs. Its trials will fail.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what a killed pij left behind: containers, networks, kernel rules, servers, an engine it started."""
+    from pipelines.session import sweep_everything
+
+    with _explaining(as_json):
+        swept = sweep_everything(everything, (lambda _line: None) if as_json else typer.echo)
+        if as_json:
+            _print_json(swept)
+        else:
+            typer.echo(", ".join(f"{count} {name}" for name, count in swept.items()))
+
+
+@app.command()
+def show(
+    address: Annotated[str, typer.Argument(help="CAMPAIGN/TRIAL/STEP, e.g. demo/fail2ban-default-r1/guess-password.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print one step's whole evidence: bytes, processes, oracle, alerts as received, attribution, verdict."""
+    from pipelines.evidence import gather, lines, safe
+    from results.paths import runs_folder
+
+    with _explaining(as_json):
+        data = gather(runs_folder(), address)
+        if as_json:
+            _print_json(data)
+        else:
+            for line in lines(data):
+                typer.echo(safe(line))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+@contextmanager
+def _explaining(as_json: bool) -> Iterator[None]:
+    """Expected errors print their text, not a traceback, and exit 2; Ctrl-C exits 130."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        typer.echo(
+            "stopped; everything that was started has been taken down. Run the same command to resume.", err=True
+        )
+        raise typer.Exit(130) from None
+    except ContentError as error:
+        if as_json:
+            _print_json([problem.model_dump(mode="json") for problem in error.problems])
+        else:
+            for problem in error.problems:
+                typer.echo(_visible(str(problem)), err=True)
+            typer.echo(f"{len(error.problems)} problem(s); nothing was started", err=True)
+        raise typer.Exit(2) from None
+    except EvaluationError as error:
+        typer.echo(_visible(str(error)), err=True)
+        raise typer.Exit(2) from None
+
+
+def _visible(text: str) -> str:
+    from results.printable import printable
+
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
+def _pairs(texts: list[str]) -> dict[str, Path]:
+    pairs = {}
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if not equals or not Path(folder).is_dir():
+            raise EvaluationError(f"--content: found {text!r}; allowed: ID=FOLDER with a folder that exists")
+        pairs[name] = Path(folder)
+    return pairs
+
+
+def _results(campaign: str) -> Path:
+    from results.paths import runs_folder
+
+    folder = Path(campaign) if "/" in campaign else runs_folder() / campaign
+    if not (folder / "campaign.json").is_file():
+        known = sorted(path.parent.name for path in runs_folder().glob("*/campaign.json"))
+        raise EvaluationError(
+            f"{folder}: found no results; allowed: {', '.join(known) or 'none yet'}. Run `pij run {campaign}` first."
+        )
+    return folder
+
+
+def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401  # Summary, imported late
+    from results.records import as_json as plain
+    from results.tables import summary_table
+
+    if as_json:
+        _print_json(plain(summary))
+        return
+    header, *rows = summary_table(summary, "en")
+    _print_table(list(header), [list(row) for row in rows])
+    for trial in summary.trials:
+        if trial.reason:
+            typer.echo(_visible(f"{trial.trial_id}: {trial.status}: {trial.reason.splitlines()[0]}"))
+    if summary.missing_trials:
+        typer.echo(f"not run yet: {', '.join(summary.missing_trials)}")
+
+
+def _print_table(header: list[str], rows: list[list[Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*(Text(_visible(str(cell))) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=str))

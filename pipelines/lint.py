@@ -1,0 +1,73 @@
+"""Linting by path: what kind of content a path holds is told by the file in it."""
+
+from pathlib import Path
+
+from attacks.atomic import read_procedures
+from attacks.catalogue import load_catalogue
+from attacks.lint import lint_plan
+from attacks.plan import read_plan
+from environments.lint import lint_environment
+from environments.manifest import read_environment
+from pipelines.campaign import CampaignDefinition, all_procedures
+from pipelines.registry import campaigns, find, folders
+from products.lint import lint_product
+from results.documents import read_document
+from results.errors import ContentError, Problem
+from results.paths import state_folder
+
+
+def lint_everything(attack: Path | None = None) -> list[Problem]:
+    """Every problem of the checkout's content."""
+    paths = [folder for kind in ("product", "environment", "plan") for folder in folders(kind)]
+    return lint_paths([*paths, *campaigns()], attack)
+
+
+def lint_paths(paths: list[Path], attack: Path | None = None) -> list[Problem]:
+    """Every problem of the content at these paths."""
+    problems: list[Problem] = []
+    for path in paths:
+        problems += _lint(path, attack)
+    return list(dict.fromkeys(problems))
+
+
+def _lint(path: Path, attack: Path | None) -> list[Problem]:
+    try:
+        if (path / "product.yaml").is_file():
+            return lint_product(path)
+        if (path / "environment.yaml").is_file():
+            return lint_environment(path)
+        if (path / "plan.yaml").is_file():
+            return _lint_plan(path, attack)
+        if path.is_file():
+            return _lint_campaign(path)
+        if path.is_dir() and any(path.rglob("*.yaml")):
+            return read_procedures(path)[1]
+    except ContentError as error:
+        return list(error.problems)
+    allowed = "a folder with product.yaml, environment.yaml, plan.yaml or procedures, or a campaign file"
+    return [
+        Problem(path=str(path), line=None, field="", found="nothing to check", allowed=allowed, mend="Check the path.")
+    ]
+
+
+def _lint_plan(path: Path, attack: Path | None) -> list[Problem]:
+    procedures, problems = all_procedures()
+    catalogue = load_catalogue(attack, state_folder() / "attack")
+    environment = read_environment(find("environment", read_plan(path).environment))
+    return problems + lint_plan(path, procedures, catalogue, environment)
+
+
+def _lint_campaign(path: Path) -> list[Problem]:
+    definition = read_document(path, CampaignDefinition)
+    problems: list[Problem] = []
+    named = [("plan", definition.plan), ("environment", definition.environment)]
+    for kind, name in [*named, *(("product", entry.product) for entry in definition.entries)]:
+        try:
+            find(kind, name)
+        except ContentError as error:
+            problems += [problem.model_copy(update={"path": str(path)}) for problem in error.problems]
+    if definition.id != path.stem:
+        problems.append(
+            Problem(path=str(path), line=1, field="id", found=definition.id, allowed=path.stem, mend="Rename one.")
+        )
+    return problems

@@ -1,0 +1,108 @@
+"""What `pij run` and `pij sweep` do from beginning to end, for a person at a terminal."""
+
+import os
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from results.scoring import score_campaign
+from results.store import sealed_trials
+from rich.console import Console
+
+from environments.engine import Engine, Say, engine_for, find_engine
+from environments.sweep import sweep
+from pipelines.campaign import prepare
+from pipelines.prefect_server import Server, serving, sweep_servers
+from pipelines.progress import Reporter
+from pipelines.run import CampaignRun, open_campaign, run_plain, stopping_on_signals
+from results.errors import Interrupted
+from results.paths import runs_folder, shown
+from results.summary import Summary
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for."""
+
+    campaign: str
+    attack: Path | None = None
+    content: dict[str, Path] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    name: str | None = None
+    fresh: bool = False
+    ui: bool = False
+    prefect: bool = True
+    keep_engine: bool = False
+    quiet: bool = False
+
+
+def run_campaign(wishes: Wishes) -> Summary:
+    """Run a campaign to its summary.
+
+    Raises:
+        ContentError: something named is wrong; nothing was started.
+        Interrupted: the user asked to stop; everything was taken down.
+        EvaluationError: the engine, the disk or Prefect failed.
+    """
+    console = Console(stderr=True, quiet=wishes.quiet)
+    prepared = prepare(wishes.campaign, wishes.attack, wishes.content, wishes.only, wishes.name)
+    folder = open_campaign(prepared, runs_folder(), wishes.fresh)
+    todo = len(prepared.trials) - len(sealed_trials(folder))
+    if todo == 0 and not wishes.ui:
+        console.print(f"{shown(folder)}: every trial is sealed already (--fresh runs them again)", highlight=False)
+        return score_campaign(folder)
+    stop = threading.Event()
+    reporter = Reporter(console, todo, prepared.definition.parallel)
+    with stopping_on_signals(stop), ExitStack() as stack:
+        sweep_servers(lambda line: reporter("", line))
+        engine = stack.enter_context(engine_for(lambda line: reporter("", line), wishes.keep_engine))
+        server = stack.enter_context(serving()) if wishes.prefect or wishes.ui else None
+        return _run(CampaignRun(engine, prepared, folder, reporter, stop), reporter, server, wishes, console)
+
+
+def _run(run: CampaignRun, reporter: Reporter, server: Server | None, wishes: Wishes, console: Console) -> Summary:
+    if server is not None:
+        reporter("", "starting Prefect")
+        server.wait(run.stop)
+    if wishes.ui:
+        address = server.address if server else os.environ["PREFECT_API_URL"].removesuffix("/api")
+        console.print(f"Prefect's pages: {address}", highlight=False)
+    with reporter.showing():
+        if wishes.prefect or wishes.ui:
+            from pipelines.flows import run_in_flow  # Prefect takes two seconds to import
+
+            summary = run_in_flow(run)
+        else:
+            summary = run_plain(run)
+    if run.stop.is_set():
+        raise Interrupted("stopped by the user")
+    if wishes.ui and sys.stdin is not None:
+        console.print("done; Prefect's pages stay up until Ctrl-C", highlight=False)
+        run.stop.wait()
+    return summary
+
+
+def sweep_everything(everything: bool, say: Say) -> dict[str, int]:
+    """Remove what killed runs left behind; returns how many of each kind."""
+    servers = sweep_servers(say)
+    engine = find_engine()
+    if engine is None:
+        return {"prefect servers": servers}
+    swept = asdict(sweep(engine, say, everything))
+    _stop_unused(engine, swept["kept"], say)
+    return {
+        "containers": swept["containers"],
+        "networks": swept["networks"],
+        "products' kernel rules undone": swept["teardowns"],
+        "prefect servers": servers,
+        "kept for a pij that still runs": swept["kept"],
+    }
+
+
+def _stop_unused(engine: Engine, kept: int, say: Say) -> None:
+    """Stop an engine that a killed pij had started, unless another pij uses it."""
+    if kept == 0:
+        with engine_for(say, keep=False):
+            engine.client.close()
