@@ -1,16 +1,113 @@
 """Linting a plan: everything that the model alone can't see, all at once, each with its line."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from attacks.atomic import Procedure
-from attacks.lint_step import CONDITION_FIELDS, Report, lint_step
-from attacks.plan import Plan
+from attacks.lint_evidence import lint_evidence
+from attacks.lint_step import MARKERS, Place, Report, lint_step
+from attacks.plan import Drawn, Plan
 from environments.manifest import Environment
 from results.attack import Catalogue
 from results.documents import check, load_yaml
 from results.errors import ContentError, Problem
 from results.records import StepKind
 
-__all__ = ["CONDITION_FIELDS", "lint_plan"]
+KINDS_OF_DRAWING = ("one_of", "pattern", "between")
+
+
+def lint_plan(
+    folder: Path, procedures: Mapping[str, Procedure], catalogue: Catalogue, environment: Environment
+) -> list[Problem]:
+    """Every problem of `<folder>/plan.yaml`.
+
+    Args:
+        folder: the plan's folder.
+        procedures: every procedure there is, by GUID.
+        catalogue: the release of ATT&CK that the plan is evaluated with.
+        environment: the one that the plan names.
+    """
+    path = folder / "plan.yaml"
+    try:
+        data, lines = load_yaml(path)
+        plan = check(path, data, lines, Plan)
+    except ContentError as error:
+        return list(error.problems)
+    problems: list[Problem] = []
+
+    def report(place: Place, found: str, allowed: str, mend: str) -> None:
+        field = ".".join(str(part) for part in place)
+        problems.append(
+            Problem(path=str(path), line=lines.of(place), field=field, found=found, allowed=allowed, mend=mend)
+        )
+
+    _lint_names(plan, folder, environment, report)
+    for name, drawn in plan.draw.items():
+        _lint_drawn(drawn, plan.id, _below(report, ("draw", name)))
+    _lint_order(plan, report)
+    values = {*plan.draw, *environment.nodes}
+    for index, step in enumerate(plan.steps):
+        here = _below(report, ("steps", index))
+        lint_step(step, plan.id, procedures, catalogue, environment, here)
+        lint_evidence(step, values, environment, here)
+    return problems
+
+
+def _below(report: Report, parent: Place) -> Report:
+    """The same report, for the fields below a place."""
+
+    def below(place: Place, found: str, allowed: str, mend: str) -> None:
+        report((*parent, *place), found, allowed, mend)
+
+    return below
+
+
+def _lint_names(plan: Plan, folder: Path, environment: Environment, report: Report) -> None:
+    name = folder.resolve().name
+    if plan.id != name:
+        report(("id",), plan.id, f"the folder's name, {name}", "Rename one of the two.")
+    if plan.environment != environment.id:
+        report(("environment",), plan.environment, environment.id, "Use the plan with the environment that it names.")
+    for drawn in plan.draw:
+        if drawn in environment.nodes:
+            report(("draw", drawn), f"{drawn!r}, which is a node too", "a name of its own", "Rename the drawn value.")
+    if not any(step.kind is StepKind.MALICIOUS for step in plan.steps):
+        report(("steps",), "no malicious step", "at least one", "Without one there is nothing to detect.")
+
+
+def _lint_drawn(drawn: Drawn, plan_id: str, report: Report) -> None:
+    kinds = [kind for kind in KINDS_OF_DRAWING if getattr(drawn, kind)]
+    if len(kinds) != 1:
+        report((), " and ".join(kinds) or "nothing", f"exactly one of {', '.join(KINDS_OF_DRAWING)}", "Keep one.")
+    if drawn.pattern and not {"?", "#"} & set(drawn.pattern):
+        report(("pattern",), repr(drawn.pattern), "`?` (a letter) or `#` (a digit) in it", "Else it never varies.")
+    if drawn.between and drawn.between[0] > drawn.between[1]:
+        report(("between",), str(list(drawn.between)), "[lowest, highest]", "Swap them.")
+    for kind in ("one_of", "pattern"):
+        for text in (drawn.pattern or "",) if kind == "pattern" else drawn.one_of:
+            if any(marker in text.lower() for marker in (*MARKERS, plan_id)):
+                report((kind,), repr(text), "nothing that names the evaluation", "A product could know it by heart.")
+
+
+def _lint_order(plan: Plan, report: Report) -> None:
+    earlier: set[str] = set()
+    every = {step.id for step in plan.steps}
+    malicious = {step.id for step in plan.steps if step.kind is StepKind.MALICIOUS}
+    for index, step in enumerate(plan.steps):
+        here = _below(report, ("steps", index))
+        if step.id in earlier:
+            here(("id",), f"{step.id!r} a second time", "an id of its own", "Rename it.")
+        for number, needed in enumerate(step.needs):
+            if needed not in every:
+                here(("needs", number), repr(needed), "the id of a step of this plan", "Correct it.")
+            elif needed not in earlier or needed == step.id:
+                found = f"{needed!r}, which stands no earlier (so needs could go round in a circle)"
+                here(("needs", number), found, "the id of an earlier step", "Move one of the two.")
+            elif step.kind is StepKind.MALICIOUS and needed not in malicious:
+                here(("needs", number), f"{needed!r}, which is no malicious step", "a malicious step",
+                     "An attack can't need ordinary work: that work may be placed after it.")  # fmt: skip
+        if step.twin_of is not None and step.kind is not StepKind.BENIGN:
+            here(("twin_of",), f"a twin that is {step.kind}", "`twin_of` on benign steps only", "Remove it.")
+        elif step.twin_of is not None and step.twin_of not in malicious:
+            here(("twin_of",), repr(step.twin_of), "the id of a malicious step of this plan", "Correct it.")
+        earlier.add(step.id)

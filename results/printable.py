@@ -28,7 +28,7 @@ def csv_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     shown = printable(value)
-    return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA_STARTS) else shown
+    return f"'{shown}" if value.lstrip(" ").startswith(FORMULA_STARTS) else shown
 
 
 def _visible(character: str) -> str:
