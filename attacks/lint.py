@@ -5,8 +5,9 @@ from pathlib import Path
 
 from attacks.atomic import Procedure
 from attacks.lint_evidence import lint_evidence
-from attacks.lint_step import MARKERS, Place, Report, lint_step
+from attacks.lint_step import lint_step
 from attacks.plan import Drawn, Plan
+from environments.lint import MARKERS, Place, Report
 from environments.manifest import Environment
 from results.attack import Catalogue
 from results.documents import check, load_yaml

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from attacks.atomic import PLACEHOLDER
-from attacks.lint_step import Place, Report
 from attacks.plan import Fact, Step
+from environments.lint import Place, Report
 from environments.manifest import Environment
 from results.patterns import objection
 from results.records import Observation, StepKind
@@ -15,9 +15,7 @@ SUBJECTS = ("file", "stdout", "process")
 OF_FILES = ("node", "absent", "contains", "lacks", "mode", "owner", "empty", "modified_before", "within_s")
 OF_CONTENT = ("contains", "lacks", "mode", "owner", "empty", "modified_before")
 PATTERNS = ("contains", "lacks", "stdout", "process")
-CONDITION_FIELDS = tuple(
-    sorted({*Observation.model_fields, "any"} - {"observation_id", "canary", "outside", "raw", "raw_sha256"})
-)
+CONDITION_FIELDS = tuple(sorted({*Observation.model_fields, "any"} - {"observation_id", "canary", "outside"}))
 """What a criterion may ask of a record; `any` is the raw record."""
 
 
@@ -31,15 +29,17 @@ def lint_evidence(step: Step, values: set[str], environment: Environment, report
         report: receives the problems.
     """
     if step.kind is not StepKind.PLACEBO and not step.verify:
-        report((), f"a {step.kind} step without `verify`", "facts that prove its effect", "An exit code is no proof.")
+        report(("verify",), f"none on a {step.kind} step", "facts that prove its effect", "An exit code is no proof.")
     if step.kind is StepKind.MALICIOUS and not any(step.criteria):
-        report((), "a malicious step without `criteria`", "what a record must show to be evidence of it", "Add them.")
+        report(("criteria",), "none on a malicious step", "what a record must show to be evidence of it", "Add them.")
     for index, fact in enumerate(step.verify):
         _lint_fact(fact, ("verify", index), environment, report)
     for place, pattern in _patterns(step):
         complaint = objection(PLACEHOLDER.sub("x", pattern))
         if complaint:
-            report(place, repr(pattern), "a regular expression that is sure to end", f"It is {complaint}.")
+            report(
+                place, repr(pattern), "a regular expression without a repetition in a repetition", f"It is {complaint}."
+            )
     for index, alternative in enumerate(step.criteria):
         for number, condition in enumerate(alternative):
             if condition.field not in CONDITION_FIELDS:
@@ -60,14 +60,15 @@ def _lint_fact(fact: Fact, place: Place, environment: Environment, report: Repor
         report(place, found, f"exactly one of {', '.join(SUBJECTS)}", "Split or complete it.")
     if fact.node is not None and fact.node not in environment.nodes:
         report((*place, "node"), repr(fact.node), ", ".join(environment.nodes), "Name a node of the environment.")
-    stray = [name for name in OF_FILES if getattr(fact, name) not in (None, False, 0.0) and fact.file is None]
+    stray = [name for name in OF_FILES if name in fact.model_fields_set and fact.file is None]
     stray += ["alive"] if fact.alive and fact.process is None else []
     for name in stray:
-        report((*place, name), f"`{name}` without what it is about", "with `process`" if name == "alive" else
-               "with `file`", "It would be ignored: remove it, or complete the fact.")  # fmt: skip
+        subject = "process" if name == "alive" else "file"
+        mend = "It would be ignored: remove it, or complete the fact."
+        report((*place, name), f"`{name}` without `{subject}`", f"`{name}` in a fact about a {subject}", mend)
     if fact.absent and any(getattr(fact, name) is not None for name in OF_CONTENT):
         report(
-            (*place, "absent"), "`absent` with what the file holds", "one of the two", "A file that isn't, is empty."
+            (*place, "absent"), "`absent` with what the file holds", "one of the two", "An absent file holds nothing."
         )
     if fact.file is not None and not fact.file.startswith(("/", "#{")):
         report((*place, "file"), repr(fact.file), "an absolute path", "Begin it with /.")

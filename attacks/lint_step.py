@@ -1,21 +1,15 @@
 """Linting one step: where it runs, what it claims of ATT&CK, and the procedure that it runs."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from attacks.atomic import PAYLOAD_FOLDER, Procedure, instantiate
 from attacks.plan import Step
+from environments.lint import MARKERS, Place, Report
 from environments.manifest import Environment
 from results.attack import Catalogue
 from results.errors import EvaluationError
 from results.records import StepKind
-
-Place = tuple[str | int, ...]
-Report = Callable[[Place, str, str, str], None]
-"""Called with the field, what was found, what is allowed, how to mend it."""
-
-MARKERS = ("pij", "proven in japan", "proven-in-japan", "proven_in_japan")
-"""With the plan's id and the procedure's GUID: what would tell a product that it is being evaluated."""
 
 
 def lint_step(
@@ -35,7 +29,7 @@ def lint_step(
         if step.procedure is not None:
             report(("procedure",), step.procedure, "nothing: a placebo does nothing", "Remove it.")
     elif step.procedure is None:
-        report((), f"a {step.kind} step without `procedure`", "the GUID of a procedure", "Add it.")
+        report(("procedure",), f"none on a {step.kind} step", "the GUID of a procedure", "Add it.")
     elif procedure is None:
         _suggest(step, step.procedure, procedures, report)
     else:
@@ -53,15 +47,16 @@ def _lint_where(step: Step, environment: Environment, report: Report) -> None:
 
 
 def _lint_attack(step: Step, technique: str | None, catalogue: Catalogue, report: Report) -> None:
-    place = ("technique",) if step.technique else ("procedure",)
+    place: Place = ("technique",) if step.technique else ("procedure",)
     if step.kind is StepKind.MALICIOUS and step.tactic is None:
-        report((), "a malicious step without `tactic`", "the tactic that it serves in this plan", "Add it.")
+        report(("tactic",), "none on a malicious step", "the tactic that it serves in this plan", "Add it.")
     if step.tactic is not None and step.tactic not in catalogue.tactics:
         report(("tactic",), step.tactic, ", ".join(catalogue.tactics), f"Name a tactic of {catalogue.release}.")
     if technique is None:
         return
     if technique not in catalogue.techniques:
-        near = difflib.get_close_matches(technique, catalogue.techniques, n=3)
+        kin = [other for other in sorted(catalogue.techniques) if other.startswith(technique.split(".")[0])]
+        near = kin[:4] or difflib.get_close_matches(technique, catalogue.techniques, n=3)
         report(place, technique, f"a technique of {catalogue.release}, e.g. {', '.join(near)}", "Correct the id.")
         return
     entry = catalogue.techniques[technique]
@@ -80,7 +75,7 @@ def _lint_attack(step: Step, technique: str | None, catalogue: Catalogue, report
 
 def _lint_data_components(step: Step, catalogue: Catalogue, report: Report) -> None:
     if step.kind is StepKind.MALICIOUS and not step.data_components:
-        report((), "a malicious step without `data_components`", "what a sensor would need to see it", "Add it.")
+        report(("data_components",), "none on a malicious step", "what a sensor would need to see it", "Add them.")
     for index, name in enumerate(step.data_components):
         if catalogue.data_components and name not in catalogue.data_components:
             near = difflib.get_close_matches(name, catalogue.data_components, n=3, cutoff=0.4)
@@ -127,7 +122,19 @@ def _lint_command(step: Step, plan_id: str, procedure: Procedure, report: Report
         report(("procedure",), f"{PAYLOAD_FOLDER!r} in its command", "what is in the node", mend)
     if "\0" in command:
         report(("procedure",), "a NUL byte in its command", "text", "Remove it.")
-    for marker in dict.fromkeys((*MARKERS, plan_id, procedure.guid)):
-        if marker in command.lower():
-            allowed = "nothing that a product could recognise as the evaluation"
-            report(("procedure",), f"{marker!r} in its command", allowed, "Use another word.")
+    _lint_markers(step, (*MARKERS, plan_id, procedure.guid), procedure, report)
+
+
+def _lint_markers(step: Step, markers: tuple[str, ...], procedure: Procedure, report: Report) -> None:
+    """What would tell a product that it is being evaluated, and by what."""
+    texts: list[tuple[Place, str]] = [(("procedure",), procedure.executor.command or "")]
+    for name, argument in procedure.arguments.items():
+        given = name in step.arguments
+        texts.append(
+            (("arguments", name) if given else ("procedure",), step.arguments.get(name, argument.default or ""))
+        )
+    for place, text in texts:
+        for marker in dict.fromkeys(markers):
+            if marker in text.lower():
+                allowed = "nothing that a product could recognise as the evaluation"
+                report(place, f"{marker!r} in what is executed", allowed, "Use another word.")

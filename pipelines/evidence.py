@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from results.store import read_alerts, read_attributions, read_steps, read_telemetry, read_trial, read_verdicts
-
 from results.errors import EvaluationError
 from results.printable import printable
 from results.records import Attribution, Observation, StepExecution, Verdict, as_json
+from results.store import read_alerts, read_attributions, read_steps, read_telemetry, read_trial, read_verdicts
 
 
 def gather(runs: Path, address: str) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
-from results.scoring import score_campaign
-from results.store import read_trial
 
 from environments.engine import engine_for
 from pipelines.campaign import TrialPlan, prepare
@@ -21,6 +19,8 @@ from pipelines.run import CampaignRun, open_campaign
 from results.errors import Interrupted
 from results.paths import published_folder, runs_folder
 from results.publish import publish_campaign
+from results.scoring import score_campaign
+from results.store import read_trial
 from results.summary import Summary
 from results.tables import summary_table
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from results.store import read_campaign, sealed_trials
-
 from attacks.plan import read_plan
 from environments.manifest import read_environment
 from pipelines.campaign import CampaignDefinition, all_procedures
@@ -12,6 +10,7 @@ from products.manifest import read_product
 from results.documents import read_document
 from results.errors import EvaluationError
 from results.paths import runs_folder
+from results.store import read_campaign, sealed_trials
 
 Row = dict[str, Any]
 

@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from results.scoring import score_campaign
-from results.store import read_campaign, sealed_trials, write_campaign
-
 from environments.engine import Engine
 from environments.sweep import sweep
 from pipelines.build import Images, build_all
@@ -21,6 +18,8 @@ from pipelines.trial import run_trial
 from results.attack import write_catalogue
 from results.errors import EvaluationError, Interrupted
 from results.paths import shown
+from results.scoring import score_campaign
+from results.store import read_campaign, sealed_trials, write_campaign
 from results.summary import Summary
 
 OnEvent = Callable[[str, str], None]

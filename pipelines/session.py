@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from results.scoring import score_campaign
-from results.store import sealed_trials
 from rich.console import Console
 
 from environments.engine import Engine, Say, engine_for, find_engine
@@ -19,6 +17,8 @@ from pipelines.progress import Reporter
 from pipelines.run import CampaignRun, open_campaign, run_plain, stopping_on_signals
 from results.errors import Interrupted
 from results.paths import runs_folder, shown
+from results.scoring import score_campaign
+from results.store import sealed_trials
 from results.summary import Summary
 
 

@@ -12,9 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from results.seal import seal_trial
-from results.store import write_trial
-
 from attacks.draw import arrange, draw_values, fill_step
 from attacks.plan import Step
 from attacks.replay import Replay
@@ -31,6 +28,8 @@ from products.manifest import Placement
 from results.errors import EngineError, EvaluationError, ProductError, TargetError
 from results.paths import state_folder
 from results.records import Observation, ResourceSample, StepExecution, Trial, TrialStatus
+from results.seal import seal_trial
+from results.store import write_trial
 
 LOCK_TIMEOUT_S = 3600.0
 Say = Callable[[str], None]

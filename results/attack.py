@@ -96,8 +96,8 @@ def read_catalogue(path: Path) -> Catalogue:
 
 def write_catalogue(path: Path, catalogue: Catalogue) -> None:
     """Write a compact catalogue; the same catalogue gives the same bytes."""
-    text = json.dumps(catalogue.model_dump(mode="json", exclude_defaults=True) | {"catalogue_version": CATALOGUE_VERSION},
-                      sort_keys=True, ensure_ascii=False, separators=(",", ":"))  # fmt: skip
+    data = catalogue.model_dump(mode="json", exclude_defaults=True) | {"catalogue_version": CATALOGUE_VERSION}
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text + "\n", "utf-8")
     temporary.replace(path)

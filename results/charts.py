@@ -18,15 +18,16 @@ from results.wording import words
 
 MIME = "application/vnd.plotly.v1+json"
 _COLOURS = {
-    "prevented": "#1f4e8c",
-    "alerted": "#0f6b5c",
+    "prevented": "#3a6fb5",
+    "alerted": "#1b8a75",
     "logged": "#c9a227",
     "missed": "#c9625c",
     "disrupted": "#8567b5",
     "not_applicable": "#c4c9d1",
     "invalid": "#8b94a1",
 }
-_SERIES = ("#1f4e8c", "#c26a1b", "#0f6b5c", "#8567b5", "#a8241d", "#5a6472", "#97781b", "#3a8fb0")
+# Readable on the light and on the dark page.
+_SERIES = ("#3f7fcf", "#cf7f2c", "#1f9a80", "#9878d0", "#d2554b", "#7b8694", "#a98b22", "#3a9fc0")
 _MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "x")
 
 

@@ -12,14 +12,13 @@ from results.evidence import TrialEvidence
 from results.printable import csv_cell
 from results.records import Observation, Record, StepExecution, Verdict, as_json
 
-LARGEST_COPY = 2_000_000
-"""Bytes; a sealed file beyond it is named by its hash in `seal.json`, and not copied."""
+LARGEST_COPY = 5_000_000
+"""Bytes; a sealed file beyond it is named by its hash in the seal, and not copied."""
 MOST_ROWS = 2_000
 """Rows of a trial's alert table."""
 _CAMPAIGN_FILES = ("campaign.json", "attack.json", "summary.json", "verdicts.parquet", "attributions.parquet")
 _TRIAL_FILES = (
     "trial.json",
-    "seal.json",
     "steps.parquet",
     "alerts.parquet",
     "telemetry.parquet",
@@ -39,10 +38,13 @@ def export_trial(folder: Path, evidence: TrialEvidence, data: Path) -> None:
     """One sealed trial: its files where they are small enough, its steps and alerts as tables."""
     place = data / "trials" / evidence.trial.trial_id
     place.mkdir(parents=True)
-    for name in _TRIAL_FILES:
-        source = folder / name
-        if source.is_file() and source.stat().st_size <= LARGEST_COPY:
-            shutil.copyfile(source, place / name)
+    sources = [folder / name for name in _TRIAL_FILES if (folder / name).is_file()]
+    copied = [source for source in sources if source.stat().st_size <= LARGEST_COPY]
+    for source in copied:
+        shutil.copyfile(source, place / source.name)
+    # `seal.json` is what makes a folder a trial: one that lacks a table must not be taken for one.
+    seal = "seal.json" if len(copied) == len(sources) else "seal-of-all-files.json"
+    shutil.copyfile(folder / "seal.json", place / seal)
     write_table(place / "steps.csv", StepExecution, evidence.steps)
     write_table(place / "alerts.csv", Observation, list(evidence.alerts.values())[:MOST_ROWS])
 

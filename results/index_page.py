@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from results import views
+from results.attack import Catalogue
 from results.records import StepKind, Trial
 from results.summary import ArmSummary, Summary
 from results.tables import percent, share
@@ -35,8 +36,14 @@ _FILES = (
 )
 
 
-def index_page(summary: Summary, trials: Mapping[str, Trial], effects: views.Effects, language: str) -> dict[str, Any]:
-    """The values of `index.html.j2`."""
+def index_page(
+    summary: Summary,
+    trials: Mapping[str, Trial],
+    effects: views.Effects,
+    language: str,
+    catalogue: Catalogue | None,
+) -> dict[str, Any]:
+    """The values of `index.html.j2`; the catalogue knows the tactics' Japanese names."""
     say = words(language)
     arms = views.product_arms(summary)
     found = views.blanks(summary, effects, language)
@@ -48,6 +55,7 @@ def index_page(summary: Summary, trials: Mapping[str, Trial], effects: views.Eff
         "gap": "" if language == "ja" else " ",
         "unfinished": [blank for blank in found if blank.css == "no-trial"],
         "blanks": found,
+        "methods": sorted({line.rate.method.capitalize() for arm in arms for line in arm.rates}),
         "headline": views.headline(summary, language),
         "outcomes": views.outcome_bars(summary, language),
         "products": [_product(arm, summary, trials) for arm in arms],
@@ -55,6 +63,7 @@ def index_page(summary: Summary, trials: Mapping[str, Trial], effects: views.Eff
         "matrix": views.matrix(summary, effects, language),
         "legend": [(say[sign], css, say[label]) for sign, css, label in _LEGEND],
         "titles": {step.step_id: views.said(step.title, language) for step in summary.steps},
+        "tactics": _japanese_tactics(catalogue) if language == "ja" else {},
         "volume": {
             arm.arm_key: sum(trial.alerts for trial in summary.trials if trial.arm_key == arm.arm_key) for arm in arms
         },
@@ -80,6 +89,11 @@ def _intro(summary: Summary, language: str) -> dict[str, object]:
         "arms": len(arms),
         "repetitions": summary.repetitions,
     }
+
+
+def _japanese_tactics(catalogue: Catalogue | None) -> dict[str, str]:
+    known = catalogue.tactics.items() if catalogue is not None else ()
+    return {tactic_id: tactic.name_ja for tactic_id, tactic in known if tactic.name_ja}
 
 
 def _product(

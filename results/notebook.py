@@ -33,8 +33,8 @@ for (const box of document.querySelectorAll(".plot")) {
   const draw = () => {
     figure.layout.font = {...figure.layout.font, color: dark.matches ? "#e6e9ee" : "#1d2430"};
     const grid = dark.matches ? "#343c48" : "#d9dce1";
-    figure.layout.xaxis = {...figure.layout.xaxis, gridcolor: grid};
-    figure.layout.yaxis = {...figure.layout.yaxis, gridcolor: grid};
+    figure.layout.xaxis = {...figure.layout.xaxis, gridcolor: grid, zerolinecolor: grid};
+    figure.layout.yaxis = {...figure.layout.yaxis, gridcolor: grid, zerolinecolor: grid};
     Plotly.react(box, figure.data, figure.layout, options);
   };
   draw();
@@ -175,7 +175,7 @@ def notebook_page(path: Path, environment: Environment, page: dict[str, Any], pl
                     f'<div class="plot" id="figure-{figures}"></div>'
                     f'<script type="application/json" id="figure-{figures}-data">{figure_data(bundle)}</script>'
                 )
-    exporter = HTMLExporter(template_name="basic", anchor_link_text="")  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)  # type: ignore[no-untyped-call]
     body, _ = exporter.from_notebook_node(notebook)
     digest = base64.b64encode(hashlib.sha256(_DRAW.encode()).digest()).decode()
     policy = (

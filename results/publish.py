@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from results import exports, store
+from results.attack import read_catalogue
 from results.charts import plotly_script
 from results.errors import EvaluationError
 from results.evidence import TrialEvidence, effects_of
@@ -66,9 +67,11 @@ def _build(campaign_folder: Path, site: Path) -> None:
         for language in LANGUAGES:
             page = home(site, language) / "trials" / f"{trial_id}.html"
             page.write_text(trial_page(evidence, language), "utf-8")
+    names = campaign_folder / "attack.json"
+    catalogue = read_catalogue(names) if names.is_file() else None
     for language in LANGUAGES:
         shown = page_values(language, "index.html", root(language))
-        shown |= index_page(summary, trials, effects, language)
+        shown |= index_page(summary, trials, effects, language, catalogue)
         text = environment().get_template("index.html.j2").render(**shown)
         (home(site, language) / "index.html").write_text(text, "utf-8")
     _notebooks(site)

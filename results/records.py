@@ -268,6 +268,8 @@ class Trial(Record):
     product_class: str | None
     arm: str | None
     arm_title: Text | None
+    tuned: bool = False
+    """The arm is not the configuration as shipped."""
     repetition: int
     """From 1."""
     seed: int

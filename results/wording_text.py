@@ -29,9 +29,9 @@ PROSE: dict[str, tuple[str, str]] = {
         "Some planned trials have not been run yet:",
     ),
     "rates.note": (
-        "点は観測された割合、線は95%信頼区間（Wilson）です。分母nは、その製品分類で見える有効な手順の実行回数です。"
+        "点は観測された割合、線は95%信頼区間（{methods}）です。分母nは、その製品分類で見える有効な手順の実行回数です。"
         "製品分類が違えば分母も違うため、分類をまたぐ順位づけには使えません。区間が大きく重なる場合、差は示されていません。",
-        "The dot is the observed rate, the line its 95% interval (Wilson). The denominator n is the number of "
+        "The dot is the observed rate, the line its 95% interval ({methods}). The denominator n is the number of "
         "valid step executions that the product's class can see; classes differ in what they can see, so these "
         "are no ranking across classes. Where intervals overlap widely, no difference is shown.",
     ),

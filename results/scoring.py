@@ -1,0 +1,263 @@
+"""Scoring a campaign: sealed trials in, verdicts and summary out. Same input, same bytes; no clock, no Docker."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from results.attack import Catalogue, read_catalogue
+from results.attribution import Attributor
+from results.errors import EvaluationError
+from results.metrics import alerted_share, ambiguous_share, latency, rate_lines, wrong_share
+from results.records import (
+    Attribution,
+    AttributionStatus,
+    Campaign,
+    Outcome,
+    StepExecution,
+    StepKind,
+    Text,
+    Trial,
+    Verdict,
+)
+from results.seal import verify_seal
+from results.store import (
+    read_alerts,
+    read_campaign,
+    read_steps,
+    read_telemetry,
+    read_trial,
+    sealed_trials,
+    write_scores,
+)
+from results.summary import ArmSummary, Cell, StepLine, Summary, TrialLine
+from results.verdicts import judge_trial
+
+SCORER_VERSION = "1"
+"""Part of every summary: results of different scorers are not compared."""
+CONTROL = "control"
+NANO = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One trial with what scoring made of it."""
+
+    trial: Trial
+    seal: str
+    steps: tuple[StepExecution, ...]
+    attributions: tuple[Attribution, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def arm_key(self) -> str:
+        """`<product>-<arm>`, or `control`."""
+        return CONTROL if self.trial.product is None else f"{self.trial.product}-{self.trial.arm}"
+
+
+def score_campaign(folder: Path) -> Summary:
+    """Score every sealed trial of a campaign and write verdicts, attributions and summary beside them.
+
+    Raises:
+        SealError: a trial is not what was sealed.
+        RecordVersionError: a trial is of a schema that this pij does not read.
+        EvaluationError: there is no sealed trial, or the trials can't be compared; the text names which.
+    """
+    campaign = read_campaign(folder)
+    catalogue = read_catalogue(folder / "attack.json")
+    paths = [path for path in sealed_trials(folder) if path.name in campaign.trials]
+    if not paths:
+        raise EvaluationError(
+            f"{folder}: found no sealed trial; allowed: at least one. Run `pij run {campaign.campaign}`."
+        )
+    seals = {path.name: verify_seal(path) for path in paths}
+    trials = {path.name: read_trial(path) for path in paths}
+    _require_comparable(folder, campaign, catalogue, trials)
+    steps = {path.name: tuple(read_steps(path)) for path in paths}
+    controls = {
+        trial.seed: {step.step_id: step for step in steps[name]}
+        for name, trial in trials.items()
+        if trial.product is None
+    }
+    scored = [
+        _score_trial(path, trials[path.name], seals[path.name], steps[path.name], controls, catalogue) for path in paths
+    ]
+    order = {name: index for index, name in enumerate(campaign.trials)}
+    scored.sort(key=lambda one: order[one.trial.trial_id])
+    summary = _summary(campaign, catalogue, scored)
+    attributions = [claim for one in scored for claim in one.attributions]
+    verdicts = [verdict for one in scored for verdict in one.verdicts]
+    write_scores(folder, attributions, verdicts, summary)
+    return summary
+
+
+def _score_trial(
+    path: Path,
+    trial: Trial,
+    seal: str,
+    steps: tuple[StepExecution, ...],
+    controls: Mapping[int, Mapping[str, StepExecution]],
+    catalogue: Catalogue,
+) -> Scored:
+    attributor = Attributor(steps, trial.node_names, trial.latency_s)
+    alerts, telemetry = read_alerts(path), read_telemetry(path)
+    attributions = [attributor.attribute(trial.trial_id, alert, alert=True) for alert in alerts]
+    attributions += [attributor.attribute(trial.trial_id, record, alert=False) for record in telemetry]
+    observations = {one.observation_id: one for one in (*alerts, *telemetry)}
+    control = controls.get(trial.seed) if trial.product is not None else None
+    verdicts = judge_trial(trial, steps, observations, attributions, control, catalogue)
+    return Scored(trial, seal, steps, tuple(attributions), tuple(verdicts))
+
+
+def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, trials: Mapping[str, Trial]) -> None:
+    """Refuse to compare what was not measured alike, and name what differs."""
+    for field in ("campaign", "plan", "plan_digest", "environment", "environment_digest", "attack_release"):
+        values: dict[str, list[str]] = {}
+        for name, trial in trials.items():
+            values.setdefault(str(getattr(trial, field)), []).append(name)
+        if len(values) > 1:
+            found = "; ".join(f"{value[:40]} in {', '.join(names)}" for value, names in sorted(values.items()))
+            raise EvaluationError(f"{folder}: {field} differs between trials: found {found}; allowed: one for all.")
+    if catalogue.release != campaign.attack_release:
+        raise EvaluationError(
+            f"{folder / 'attack.json'}: found ATT&CK {catalogue.release}; allowed: {campaign.attack_release}, with which "
+            "the campaign was run."
+        )
+
+
+def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Scored]) -> Summary:
+    arms: dict[str, list[Scored]] = {}
+    for one in sorted(scored, key=lambda one: (one.arm_key != CONTROL, one.arm_key, one.trial.repetition)):
+        arms.setdefault(one.arm_key, []).append(one)
+    common = _common(scored)
+    done = {one.trial.trial_id for one in scored}
+    return Summary(
+        scorer_version=SCORER_VERSION,
+        campaign=campaign.campaign,
+        title=campaign.title,
+        plan=campaign.plan,
+        plan_title=scored[0].trial.plan_title,
+        environment=campaign.environment,
+        attack_release=campaign.attack_release,
+        seed=campaign.seed,
+        repetitions=campaign.repetitions,
+        campaign_digest=campaign.digest,
+        missing_trials=tuple(name for name in campaign.trials if name not in done),
+        trials=tuple(_trial_line(one) for one in scored),
+        arms=tuple(_arm(key, ones, common) for key, ones in arms.items()),
+        steps=_step_lines(scored, catalogue),
+        cells=tuple(_cell(one, verdict) for one in scored for verdict in one.verdicts),
+    )
+
+
+def _common(scored: Sequence[Scored]) -> set[tuple[str, int]]:
+    """Step executions that are valid for every arm of the campaign."""
+    arms = {one.arm_key for one in scored if one.arm_key != CONTROL}
+    valid: Counter[tuple[str, int]] = Counter()
+    for one in scored:
+        if one.arm_key != CONTROL:
+            valid.update(
+                (verdict.step_id, one.trial.repetition)
+                for verdict in one.verdicts
+                if verdict.kind is StepKind.MALICIOUS
+                and verdict.outcome not in (Outcome.INVALID, Outcome.NOT_APPLICABLE)
+            )
+    return {address for address, number in valid.items() if number == len(arms)}
+
+
+def _arm(key: str, ones: Sequence[Scored], common: set[tuple[str, int]]) -> ArmSummary:
+    trial = ones[0].trial
+    verdicts = [verdict for one in ones for verdict in one.verdicts]
+    attributions = [claim for one in ones for claim in one.attributions]
+    repetitions = {one.trial.trial_id: one.trial.repetition for one in ones}
+    chance = alerted_share(verdicts, StepKind.PLACEBO)
+    control = key == CONTROL
+    counts = Counter(v.outcome.value for v in verdicts if v.kind is StepKind.MALICIOUS)
+    return ArmSummary(
+        arm_key=key,
+        product=trial.product,
+        name=trial.product_name or "Control",
+        product_class=trial.product_class,
+        title=trial.arm_title or Text(en="no product", ja="製品なし"),
+        tuned=trial.tuned,
+        trials=tuple(one.trial.trial_id for one in ones),
+        counts={} if control else dict(sorted(counts.items())),
+        rates=() if control else rate_lines(verdicts, lambda name: repetitions[name], common, chance),
+        twins_alerted=alerted_share(verdicts, StepKind.BENIGN),
+        chance=chance,
+        ambiguous=ambiguous_share(attributions),
+        unattributed=sum(a.alert and a.status is AttributionStatus.UNATTRIBUTED for a in attributions),
+        duplicates=sum(max(0, len(v.alerts) - 1) for v in verdicts),
+        wrong_techniques=wrong_share(verdicts),
+        latency=latency([] if control else verdicts),
+    )
+
+
+def _trial_line(one: Scored) -> TrialLine:
+    trial = one.trial
+    statuses = Counter(claim.status for claim in one.attributions if claim.alert)
+    return TrialLine(
+        trial_id=trial.trial_id,
+        arm_key=one.arm_key,
+        repetition=trial.repetition,
+        seed=trial.seed,
+        status=trial.status,
+        reason=trial.reason,
+        notes=trial.notes,
+        product_version=trial.product_version,
+        content_version=trial.content_version,
+        started_ns=trial.started_ns,
+        duration_s=round((trial.ended_ns - trial.started_ns) / NANO, 3),
+        seal=one.seal,
+        alerts=sum(source.received for source in trial.sources if source.kind == "alerts"),
+        telemetry=sum(source.received for source in trial.sources if source.kind == "telemetry"),
+        ambiguous=statuses[AttributionStatus.AMBIGUOUS],
+        unattributed=statuses[AttributionStatus.UNATTRIBUTED],
+    )
+
+
+def _step_lines(scored: Sequence[Scored], catalogue: Catalogue) -> tuple[StepLine, ...]:
+    """The plan's steps, as the controls showed them (or, without a control, as the trials did)."""
+    with_steps = [one for one in scored if one.steps]
+    controls = [one for one in with_steps if one.arm_key == CONTROL]
+    lines: dict[str, StepLine] = {}
+    for one in controls or with_steps:
+        invalid = {v.step_id: v.reason for v in one.verdicts if v.outcome is Outcome.INVALID} if controls else {}
+        for step in one.steps:
+            if step.kind is StepKind.CANARY:
+                continue
+            reason = invalid.get(step.step_id)
+            if step.step_id not in lines:
+                lines[step.step_id] = _step_line(step, reason, catalogue)
+            elif reason and lines[step.step_id].invalid is None:
+                lines[step.step_id] = lines[step.step_id].model_copy(update={"invalid": reason})
+    return tuple(sorted(lines.values(), key=lambda line: (line.position, line.step_id)))
+
+
+def _step_line(step: StepExecution, invalid: str | None, catalogue: Catalogue) -> StepLine:
+    resolved = catalogue.resolve(step.technique) if step.technique else None
+    tactic = step.tactics[0] if step.tactics else None
+    return StepLine(
+        step_id=step.step_id,
+        position=step.position,
+        kind=step.kind,
+        title=step.title,
+        technique=step.technique,
+        technique_name=catalogue.techniques[resolved].name if resolved else "",
+        tactic=tactic,
+        tactic_name=catalogue.tactics[tactic].name if tactic in catalogue.tactics else "",
+        twin_of=step.twin_of,
+        invalid=invalid,
+    )
+
+
+def _cell(one: Scored, verdict: Verdict) -> Cell:
+    return Cell(
+        step_id=verdict.step_id,
+        arm_key=one.arm_key,
+        trial_id=verdict.trial_id,
+        outcome=verdict.outcome,
+        category=verdict.category,
+        modifiers=verdict.modifiers,
+        reason=verdict.reason,
+    )

@@ -1,0 +1,235 @@
+"""Campaigns on disk: JSON for what is read whole, Parquet for rows. The version is checked before the body.
+
+```
+<campaign>/campaign.json attack.json
+<campaign>/trials/<trial>/{trial.json,steps.parquet,alerts.parquet,telemetry.parquet,resources.parquet,log.txt,seal.json}
+<campaign>/{verdicts,attributions}.parquet summary.json          (made by scoring)
+```
+Every write goes to a temporary file first; the same records give the same bytes.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from results.errors import EvaluationError, RecordVersionError
+from results.records import (
+    READABLE_VERSIONS,
+    SCHEMA_VERSION,
+    Attribution,
+    Campaign,
+    Observation,
+    ResourceSample,
+    StepExecution,
+    Trial,
+    Verdict,
+)
+from results.summary import Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+R = TypeVar("R", bound=BaseModel)
+VERSION_KEY = b"schema_version"
+TABLES: dict[str, type[BaseModel]] = {
+    "steps": StepExecution,
+    "alerts": Observation,
+    "telemetry": Observation,
+    "resources": ResourceSample,
+}
+SCALARS = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
+
+
+def write_trial(
+    folder: Path,
+    trial: Trial,
+    steps: Sequence[StepExecution],
+    alerts: Sequence[Observation],
+    telemetry: Sequence[Observation],
+    resources: Sequence[ResourceSample],
+) -> None:
+    """Write a trial that is not sealed yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / "trial.json", trial)
+    rows: dict[str, Sequence[BaseModel]] = {
+        "steps": steps, "alerts": alerts, "telemetry": telemetry, "resources": resources,
+    }  # fmt: skip
+    for name, records in rows.items():
+        write_rows(folder / f"{name}.parquet", TABLES[name], records)
+
+
+def write_campaign(folder: Path, campaign: Campaign) -> None:
+    """Write what was decided before the first trial."""
+    _write_json(folder / "campaign.json", campaign)
+
+
+def write_scores(
+    folder: Path, attributions: Sequence[Attribution], verdicts: Sequence[Verdict], summary: Summary
+) -> None:
+    """Write what scoring found."""
+    write_rows(folder / "attributions.parquet", Attribution, attributions)
+    write_rows(folder / "verdicts.parquet", Verdict, verdicts)
+    _write_json(folder / "summary.json", summary)
+
+
+def read_campaign(folder: Path) -> Campaign:
+    """The campaign of a folder. Raises RecordVersionError, FileNotFoundError."""
+    return _read_json(folder / "campaign.json", Campaign)
+
+
+def read_summary(folder: Path) -> Summary:
+    """The summary of a scored campaign. Raises RecordVersionError, FileNotFoundError."""
+    return _read_json(folder / "summary.json", Summary)
+
+
+def read_trial(folder: Path) -> Trial:
+    """A trial's own record. Raises RecordVersionError, FileNotFoundError."""
+    return _read_json(folder / "trial.json", Trial)
+
+
+def read_steps(folder: Path) -> list[StepExecution]:
+    """The steps of a trial, canaries included, in the order they were run."""
+    return read_rows(folder / "steps.parquet", StepExecution)
+
+
+def read_alerts(folder: Path) -> list[Observation]:
+    """The alerts of a trial, in the order of arrival."""
+    return read_rows(folder / "alerts.parquet", Observation)
+
+
+def read_telemetry(folder: Path) -> list[Observation]:
+    """The telemetry of a trial, in the order of arrival."""
+    return read_rows(folder / "telemetry.parquet", Observation)
+
+
+def read_resources(folder: Path) -> list[ResourceSample]:
+    """The resource samples of a trial."""
+    return read_rows(folder / "resources.parquet", ResourceSample)
+
+
+def read_verdicts(folder: Path) -> list[Verdict]:
+    """The verdicts of a scored campaign."""
+    return read_rows(folder / "verdicts.parquet", Verdict)
+
+
+def read_attributions(folder: Path) -> list[Attribution]:
+    """The attributions of a scored campaign."""
+    return read_rows(folder / "attributions.parquet", Attribution)
+
+
+def sealed_trials(folder: Path) -> list[Path]:
+    """The sealed trials of a campaign, by name; one that was cut off is none."""
+    return sorted(
+        path.parent for path in (folder / "trials").glob("*/seal.json") if not path.parent.name.startswith(".")
+    )
+
+
+def query(folder: Path, sql: str) -> "pd.DataFrame":
+    """Ask a campaign's files in SQL (DuckDB): steps, alerts, telemetry, resources, verdicts, attributions."""
+    import duckdb  # only the notebooks need it
+
+    views = {name: [str(trial / f"{name}.parquet") for trial in sealed_trials(folder)] for name in TABLES}
+    views |= {name: [str(folder / f"{name}.parquet")] for name in ("verdicts", "attributions")}
+    with duckdb.connect(":memory:") as connection:
+        for name, files in views.items():
+            if not files:
+                continue
+            relation = connection.read_parquet(files, filename=name in TABLES)
+            if name in TABLES:
+                relation = relation.project("parse_path(filename)[-2] AS trial_id, * EXCLUDE (filename)")
+            relation.create_view(name)
+        return connection.execute(sql).df()
+
+
+def write_rows(path: Path, model: type[BaseModel], records: Iterable[BaseModel]) -> None:
+    """Write records as Parquet: scalars as columns, everything nested as JSON text."""
+    columns = _columns(model)
+    rows = [record.model_dump(mode="json") for record in records]
+    arrays = {
+        name: pa.array(
+            [row[name] if name in scalars or row[name] is None else _text(row[name]) for row in rows], type=kind
+        )
+        for scalars in [{n for n, (_k, nested) in columns.items() if not nested}]
+        for name, (kind, _nested) in columns.items()
+    }
+    metadata = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    table = pa.table(arrays, schema=pa.schema([(n, k) for n, (k, _x) in columns.items()], metadata=metadata))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, temporary, compression="zstd")
+    _finish(temporary, path)
+
+
+def read_rows(path: Path, model: type[R]) -> list[R]:
+    """Read records from Parquet.
+
+    Raises:
+        RecordVersionError: of a schema that this pij does not read.
+        FileNotFoundError: there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        _check_version(path, int(metadata.get(VERSION_KEY, b"0")))
+        rows = pq.read_table(path).to_pylist()
+    except pa.ArrowException as error:
+        raise EvaluationError(f"{path}: {error}; allowed: Parquet written by pij. Run the trial again.") from None
+    nested = {name for name, (_kind, is_nested) in _columns(model).items() if is_nested}
+    return [
+        model.model_validate({n: json.loads(v) if n in nested and v is not None else v for n, v in row.items()})
+        for row in rows
+    ]
+
+
+def _columns(model: type[BaseModel]) -> dict[str, tuple[pa.DataType, bool]]:
+    """Column -> (Arrow type, whether it holds JSON text)."""
+    found = {}
+    for name, field in model.model_fields.items():
+        kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not type(None)]
+        kind = kinds[0] if len(kinds) == 1 else None
+        base = next((b for b in (bool, int, float, str) if isinstance(kind, type) and issubclass(kind, b)), None)
+        annotated = get_args(kind)[0] if base is None and get_args(kind) and get_args(kind)[0] is str else base
+        found[name] = (SCALARS[annotated], False) if annotated in SCALARS else (pa.string(), True)
+    return found
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  # JSON is what it is
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _write_json(path: Path, record: BaseModel) -> None:
+    text = json.dumps(record.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, indent=1)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text + "\n", "utf-8")
+    _finish(temporary, path)
+
+
+def _finish(temporary: Path, path: Path) -> None:
+    """Make sure that the bytes are on disk before the name is."""
+    descriptor = os.open(temporary, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+
+
+def _read_json(path: Path, model: type[R]) -> R:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise EvaluationError(f"{path}: {error}; allowed: JSON written by pij. Run the trial again.") from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    _check_version(path, version if isinstance(version, int) else 0)
+    return model.model_validate(data)
+
+
+def _check_version(path: Path, version: int) -> None:
+    if version not in READABLE_VERSIONS:
+        raise RecordVersionError(path, version, READABLE_VERSIONS)
