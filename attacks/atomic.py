@@ -211,8 +211,9 @@ def _read_file(path: Path) -> tuple[list[Procedure], list[Problem]]:
     technique = data.get("attack_technique")
     if not isinstance(technique, str) or not TECHNIQUE.fullmatch(technique):
         line = lines.of(("attack_technique",))
+        found = "nothing" if technique is None else repr(technique)
         mend = "Correct the id; without it no test of the file is read."
-        return [], [_problem(path, line, "attack_technique", repr(technique), "an ATT&CK id such as T1053.003", mend)]
+        return [], [_problem(path, line, "attack_technique", found, "an ATT&CK id such as T1053.003", mend)]
     procedures: list[Procedure] = []
     problems: list[Problem] = []
     for index, entry in enumerate(tests):

@@ -47,6 +47,8 @@ class CampaignDefinition(Definition):
     """Trials at once. Products that share a kernel facility take turns anyway."""
     retries: int = Field(default=2, ge=0, le=2)
     """How often a trial that failed through no fault of the product is repeated (scoring.md §1: at most 2)."""
+    procedures: str | None = None
+    """A folder of more Atomic Red Team procedures, relative to this file."""
     entries: tuple[Entry, ...]
 
 
@@ -141,10 +143,13 @@ def prepare(
         definition = definition.model_copy(update={"id": as_id})
     catalogue = load_catalogue(attack, state_folder() / "attack")
     procedures, problems = all_procedures()
+    if definition.procedures is not None:
+        more_procedures, more = read_procedures(path.parent / definition.procedures)
+        procedures, problems = procedures | more_procedures, problems + more
     given = content or {}
     plan_folder, environment_folder = (
-        find("plan", definition.plan),
-        find("environment", definition.environment),
+        find("plan", definition.plan, path.parent),
+        find("environment", definition.environment, path.parent),
     )
     problems += lint_environment(environment_folder)
     environment = read_environment(environment_folder)
@@ -209,7 +214,7 @@ def _entries(
     problems: list[Problem] = []
     _data, lines = load_yaml(path)
     for index, entry in enumerate(definition.entries):
-        folder = find("product", entry.product)
+        folder = find("product", entry.product, path.parent)
         problems += [p for p in lint_product(folder) if p not in problems]
         product = read_product(folder)
         arm = next((arm for arm in product.arms if arm.id == entry.arm), None)
@@ -249,7 +254,7 @@ def _with_content(folder: Path, product: Product, arm: Arm, content: dict[str, P
 
 def _matrix(definition: CampaignDefinition, entries: tuple[ArmOfProduct, ...]) -> list[TrialPlan]:
     """The order of trials: seeded within each repetition, and arms that share a lock kept apart."""
-    trials = []
+    trials: list[TrialPlan] = []
     for repetition in range(1, definition.repetitions + 1):
         seed = trial_seed(definition.seed, repetition)
         block = [TrialPlan(f"{entry.key}-r{repetition}", entry, repetition, seed) for entry in entries]

@@ -6,6 +6,7 @@ runs it (`flow.from_source(...).deploy(work_pool_name=...)`, see pipelines/READM
 
 import threading
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
@@ -63,11 +64,11 @@ def run_in_flow(run: CampaignRun) -> Summary:
     """
     # A sync flow waits a whole second for its heartbeat thread at its end; nothing reads that heartbeat here.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        runner = ThreadPoolTaskRunner(max_workers=run.prepared.definition.parallel)
+        runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=run.prepared.definition.parallel)
         named = flow(
             name="campaign",
             flow_run_name=run.prepared.definition.id,
-            task_runner=runner,
+            task_runner=runner,  # type: ignore[arg-type]  # Prefect's own runner is not its own protocol
             validate_parameters=False,
             persist_result=False,
         )(_trials)

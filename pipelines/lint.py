@@ -63,7 +63,7 @@ def _lint_campaign(path: Path) -> list[Problem]:
     named = [("plan", definition.plan), ("environment", definition.environment)]
     for kind, name in [*named, *(("product", entry.product) for entry in definition.entries)]:
         try:
-            find(kind, name)
+            find(kind, name, path.parent)
         except ContentError as error:
             problems += [problem.model_copy(update={"path": str(path)}) for problem in error.problems]
     if definition.id != path.stem:

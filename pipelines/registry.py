@@ -1,6 +1,6 @@
 """Folders are the registry: a product, environment, plan or campaign is a folder or file, named by its id.
 
-A name is looked up in the checkout; anything with a slash, or that exists as a path, is taken as a path.
+A name is looked up beside the campaign file first, then in the checkout; anything with a slash is a path.
 """
 
 import difflib
@@ -29,16 +29,22 @@ def campaigns() -> list[Path]:
     return sorted(CAMPAIGNS.glob("*.yaml"))
 
 
-def find(kind: str, name: str) -> Path:
+def find(kind: str, name: str, beside: Path | None = None) -> Path:
     """The folder of a product, environment or plan.
+
+    Args:
+        kind: `product`, `environment` or `plan`.
+        name: its id, or a path (relative to `beside`, if that is given).
+        beside: the folder of the campaign file that names it.
 
     Raises:
         ContentError: there is none; the names that exist are listed.
     """
     place, file = PLACES[kind]
-    path = Path(name) if "/" in name or Path(name).is_dir() else place / name
-    if (path / file).is_file():
-        return path
+    places = [beside or Path()] if "/" in name else [*([beside] if beside else []), place]
+    for path in (folder / name for folder in places):
+        if (path / file).is_file():
+            return path
     known = [folder.name for folder in folders(kind)]
     raise _missing(kind, name, known, f"a folder with {file}")
 

@@ -41,6 +41,8 @@ class Gathered:
 
     status: TrialStatus = TrialStatus.COMPLETED
     reason: str = ""
+    was_ready: bool = False
+    """The product has shown its canary."""
     steps: list[StepExecution] = field(default_factory=list)
     alerts: Sequence[Observation] = ()
     telemetry: Sequence[Observation] = ()
@@ -121,8 +123,8 @@ def _attempt(
     try:
         _live(engine, prepared, images, trial, gathered, tell, stop)
     except ProductError as error:
-        phase = TrialStatus.PRODUCT_FAILED if gathered.steps else TrialStatus.NOT_READY
-        gathered.status, gathered.reason = phase, str(error)
+        gathered.status = TrialStatus.PRODUCT_FAILED if gathered.was_ready else TrialStatus.NOT_READY
+        gathered.reason = str(error)
     except EngineError:
         raise
     except (TargetError, *NOT_ANSWERING) as error:
@@ -188,6 +190,7 @@ def _with_product(
                 deployment.wait_ready()
                 if not deployment.show_canary("ready"):
                     raise ProductError(f"its canary never came through. {deployment.last_words()}")
+            gathered.was_ready = True
             _ask(deployment, gathered)
             _replay(prepared, trial, target, deployment, gathered, tell, stop)
             with _phase(gathered, "flush"):

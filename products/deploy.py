@@ -115,11 +115,8 @@ class Deployment:
         action = self.arm.canary or self.product.canary
         nonce, number = _nonce(), str(secrets.randbelow(250) + 1)
         fill = {"nonce": nonce, "number": number}
-        command = string.Template(action.command).safe_substitute(fill)
-        expect = {
-            name: string.Template(pattern).safe_substitute({k: re.escape(v) for k, v in fill.items()})
-            for name, pattern in action.expect.items()
-        }
+        command = filled(action.command, fill)
+        expect = {name: filled(pattern, fill) for name, pattern in action.expect.items()}
         sent_ns, attempts, answer = time.time_ns(), 0, None
         deadline = time.monotonic() + action.timeout_s
         while answer is None and time.monotonic() < deadline and not self.died.is_set():
@@ -298,7 +295,7 @@ class Deployment:
             facts[f"{name}_address"] = other.addresses[0] if other.addresses else ""
         changed = self.arm.components.get(component.id)
         environment = {**component.environment, **(changed.environment if changed else {})}
-        return {name: string.Template(value).safe_substitute(facts) for name, value in environment.items()}
+        return {name: filled(value, facts) for name, value in environment.items()}
 
     def _content(self, component: Component) -> tuple[Any, ...]:
         changed = self.arm.components.get(component.id)
@@ -368,6 +365,11 @@ def deploy(
         finally:
             deployment._closing = True
             deployment.close_session()
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Replace each `${name}` that has a value; everything else, `$$` too, stays as it is written."""
+    return re.sub(r"\$\{(\w+)\}", lambda match: values.get(match.group(1), match.group(0)), text)
 
 
 def _nonce() -> str:

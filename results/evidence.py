@@ -16,6 +16,7 @@ from results.records import (
     Verdict,
 )
 from results.views import anchor, said, sign_of
+from results.wording_reasons import reason_words
 
 SHOWN_ALERTS = 20
 SHOWN_TELEMETRY = 10
@@ -71,6 +72,7 @@ class StepView(NamedTuple):
     sign: str
     css: str
     verdict_words: str
+    rule: str
     processes: tuple[TreeProcess, ...]
     more_processes: int
     alerts: Listed
@@ -126,7 +128,8 @@ def _step_view(
     ambiguous: Sequence[Attribution],
     language: str,
 ) -> StepView:
-    verdict = evidence.verdicts.get(step.step_id)
+    # A control has no product that could have missed anything.
+    verdict = evidence.verdicts.get(step.step_id) if evidence.trial.product is not None else None
     sign, css, text = "", "control", ""
     if verdict is not None:
         sign, css, text = sign_of(verdict.outcome, verdict.category, step.kind, language)
@@ -141,6 +144,7 @@ def _step_view(
         sign=sign,
         css=css,
         verdict_words=text,
+        rule=reason_words(verdict.reason, language) if verdict else "",
         processes=tree[:SHOWN_PROCESSES],
         more_processes=max(0, len(tree) - SHOWN_PROCESSES),
         alerts=_listed([claim for claim in claims if claim.alert], evidence, counted, SHOWN_ALERTS),

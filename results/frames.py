@@ -9,7 +9,7 @@ from results.records import StepKind
 from results.store import read_summary
 from results.summary import Summary
 from results.tables import percent, share
-from results.views import OUTCOME_ORDER, arm_name, product_arms, said, sign_of
+from results.views import CONTROL, OUTCOME_ORDER, arm_name, product_arms, said, sign_of
 from results.wording import words
 
 
@@ -99,7 +99,11 @@ def verdicts(summary: Summary, language: str) -> pd.DataFrame:
         for cell in summary.cells
         if cell.step_id in titles
     }
-    judged = [trial.trial_id for trial in summary.trials if any(key[1] == trial.trial_id for key in cells)]
+    judged = [
+        trial.trial_id
+        for trial in summary.trials
+        if trial.arm_key != CONTROL and any(key[1] == trial.trial_id for key in cells)
+    ]
     return pd.DataFrame(
         [[cells.get((step_id, trial_id), "") for trial_id in judged] for step_id in titles],
         index=list(titles.values()),

@@ -120,8 +120,8 @@ def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, 
             raise EvaluationError(f"{folder}: {field} differs between trials: found {found}; allowed: one for all.")
     if catalogue.release != campaign.attack_release:
         raise EvaluationError(
-            f"{folder / 'attack.json'}: found ATT&CK {catalogue.release}; allowed: {campaign.attack_release}, with which "
-            "the campaign was run."
+            f"{folder / 'attack.json'}: found ATT&CK {catalogue.release}; allowed: {campaign.attack_release}, with "
+            "which the campaign was run."
         )
 
 
@@ -152,16 +152,19 @@ def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Scored])
 
 def _common(scored: Sequence[Scored]) -> set[tuple[str, int]]:
     """Step executions that are valid for every arm of the campaign."""
-    arms = {one.arm_key for one in scored if one.arm_key != CONTROL}
+    arms: set[str] = set()
     valid: Counter[tuple[str, int]] = Counter()
     for one in scored:
-        if one.arm_key != CONTROL:
-            valid.update(
-                (verdict.step_id, one.trial.repetition)
-                for verdict in one.verdicts
-                if verdict.kind is StepKind.MALICIOUS
-                and verdict.outcome not in (Outcome.INVALID, Outcome.NOT_APPLICABLE)
-            )
+        if one.arm_key == CONTROL:
+            continue
+        found = {
+            (verdict.step_id, one.trial.repetition)
+            for verdict in one.verdicts
+            if verdict.kind is StepKind.MALICIOUS and verdict.outcome not in (Outcome.INVALID, Outcome.NOT_APPLICABLE)
+        }
+        valid.update(found)
+        if found:  # an arm that never ran through has no say
+            arms.add(one.arm_key)
     return {address for address, number in valid.items() if number == len(arms)}
 
 

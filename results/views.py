@@ -10,6 +10,7 @@ from results.records import Outcome, Rate, StepKind, Text, TrialStatus
 from results.summary import ArmSummary, Cell, StepLine, Summary, TrialLine
 from results.tables import HEADLINE_DENOMINATOR, find_rate, share
 from results.wording import words
+from results.wording_reasons import reason_words
 
 CONTROL = "control"
 HEADLINE_METRICS = ("visible", "prevented", "alerted", "logged")
@@ -162,7 +163,7 @@ def _sign(
         return Sign(say["sign.no_trial"], "no-trial", f"{where}: {reason}", href)
     mark, css, text = sign_of(cell.outcome, cell.category, step.kind, language)
     extra = "".join(f", {say.get(f'modifier.{name}', name)}" for name in cell.modifiers)
-    return Sign(mark, css, f"{where}: {text}{extra}. {cell.reason}", href)
+    return Sign(mark, css, f"{where}: {text}{extra}. {reason_words(cell.reason, language)}", href)
 
 
 def headline(summary: Summary, language: str) -> tuple[tuple[str, str, tuple[Bar, ...]], ...]:
@@ -223,7 +224,7 @@ def blanks(summary: Summary, effects: Effects, language: str) -> tuple[Blank, ..
     """Everything that could not be judged: trials, steps invalid for everyone, then single verdicts."""
     return (
         *_unfinished(summary, language),
-        *_steps_for_everyone(summary, language),
+        *_steps_for_everyone(summary, effects, language),
         *_single_blanks(summary, effects, language),
     )
 
@@ -237,12 +238,14 @@ def _unfinished(summary: Summary, language: str) -> Iterable[Blank]:
             yield Blank(trial.trial_id, "no-trial", kind, trial.reason, (link,))
 
 
-def _steps_for_everyone(summary: Summary, language: str) -> Iterable[Blank]:
+def _steps_for_everyone(summary: Summary, effects: Effects, language: str) -> Iterable[Blank]:
     say = words(language)
+    controls = [trial for trial in summary.trials if trial.arm_key == CONTROL]
     for step in summary.steps:
         if step.invalid is not None:
             title = f"{say['everyone']}: {said(step.title, language)}"
-            yield Blank(title, "invalid", say["outcome.invalid"], step.invalid, ())
+            links = tuple(_sign(step, trial, {}, effects, language)._replace(sign=trial.trial_id) for trial in controls)
+            yield Blank(title, "invalid", say["outcome.invalid"], reason_words(step.invalid, language), links)
 
 
 def _single_blanks(summary: Summary, effects: Effects, language: str) -> Iterable[Blank]:
@@ -252,7 +255,9 @@ def _single_blanks(summary: Summary, effects: Effects, language: str) -> Iterabl
     grouped: dict[tuple[str, Outcome, str], list[Cell]] = {}
     for cell in summary.cells:
         step, trial = steps[cell.step_id], trials[cell.trial_id]
-        if cell.outcome in _BLANKS and step.invalid is None and trial.status in _JUDGED:
+        if trial.arm_key == CONTROL or step.invalid is not None or trial.status not in _JUDGED:
+            continue
+        if cell.outcome in _BLANKS:
             grouped.setdefault((cell.arm_key, cell.outcome, cell.reason), []).append(cell)
     order = {arm.arm_key: position for position, arm in enumerate(summary.arms)}
     for (arm_key, outcome, reason), found in sorted(
@@ -260,7 +265,7 @@ def _single_blanks(summary: Summary, effects: Effects, language: str) -> Iterabl
     ):
         links = tuple(_blank_link(cell, steps, trials, effects, language) for cell in found)
         css = outcome.value.replace("_", "-")
-        yield Blank(arm_key, css, say[f"outcome.{outcome.value}"], reason, links)
+        yield Blank(arm_key, css, say[f"outcome.{outcome.value}"], reason_words(reason, language), links)
 
 
 def _blank_link(

@@ -95,7 +95,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "h.rates": ("結果の要約", "Headline rates"),
     "h.outcomes": ("攻撃手順ごとの結果の内訳", "How the attack steps came out"),
     "h.matrix": ("手順 × 製品", "Steps × products"),
-    "h.noise": ("誤警告・警告量・速さ", "False alarms, volume and latency"),
+    "h.noise": ("警告の量と速さ", "Alert volume and latency"),
     "h.blanks": ("評価できなかったもの", "What could not be judged, and why"),
     "h.facts": ("記録と検証", "Facts to check it by"),
     "h.method": ("評価方法", "Methodology"),

@@ -44,11 +44,10 @@ PROSE: dict[str, tuple[str, str]] = {
         "One sign is one trial (repetitions from left to right). Choose a sign to open its evidence.",
     ),
     "noise.note": (
-        "正規の作業に警告した割合、何もしないセッションに警告が帰属した割合（偶然率）、警告の量、"
-        "手順の終了から製品自身の警告時刻までの時間です。検知されなかった手順は打ち切りとして扱います（Kaplan–Meier）。",
-        "How often it alerted on legitimate work, how often an alert was attributed to a session that did "
-        "nothing (chance), how much it said, and the time from the end of a step to the product's own alert "
-        "time. Steps not detected are censored (Kaplan–Meier).",
+        "誤警告と偶然率は上の図にあります。ここに示すのは警告の量と、手順の終了から製品自身の警告時刻までの時間です。"
+        "検知されなかった手順は打ち切りとして扱います（Kaplan–Meier）。",
+        "False alarms and chance are in the figures above. Here: how much it said, and the time from the end of a "
+        "step to the product's own alert time. Steps not detected are censored (Kaplan–Meier).",
     ),
     "facts.note": (
         "各試行の記録は終了時に封印（ハッシュ木）されています。manifest.jsonは、このページを構成する全ファイルのSHA-256です。",

@@ -1,114 +1,141 @@
 """Loads the rule files that Debian's auditd package ships, so that they watch a node instead of the engine host.
 
 Runs in the sensor's container. The kernel resolves a watched path in the mount namespace of whoever loads the
-rule, so each path of a rule is prefixed with the root of the node's first process. Nothing else is changed, and
-no rule is added, except those that 31-privileged.rules says to generate and, where asked, the kernel's record of
-every program start that Sigma's `process_creation` presupposes.
+rule, and refuses directory rules from any other namespace. So each shipped line is turned into the kernel's form
+by auditctl itself, unchanged, read back, and then loaded once more from inside the node's mount namespace.
+
+No rule is ours, except where asked the kernel's record of every program start, which Sigma's `process_creation`
+presupposes. It alerts on nothing by itself.
 
     load_rules.py NODE_PID RULE_FILE... [--process-creation]
 """
 
 import os
 import re
+import socket
 import stat
+import struct
 import subprocess
 import sys
 
 SHIPPED = "/usr/share/doc/auditd/examples/audit-rules"
 NOTES = "/run/notes/rules.txt"
 PRIVILEGED = "31-privileged.rules"
-PRIVILEGED_FOLDERS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
-PATH = re.compile(r"(-F (?:path|dir)=|-w )(/\S*)")
+PRIVILEGED_FOLDERS = ("/usr/bin", "/usr/sbin")
 PROCESS_CREATION = [f"-a always,exit -F arch=b{bits} -S execve,execveat -F key=process_creation" for bits in (64, 32)]
-ONLY_SETTINGS = ("-D", "-b", "-f", "--backlog_wait_time", "-r", "-c", "-i", "-e")
+PATH = re.compile(r"(?:-F (path|dir)=|-w )(/\S*)")
+
+# linux/netlink.h, linux/audit.h
+NETLINK_AUDIT, NLMSG_ERROR, NLMSG_DONE = 9, 2, 3
+REQUEST, ACK = 1, 4
+ADD_RULE, DELETE_RULE, LIST_RULES = 1011, 1012, 1013
+HEADER = struct.Struct("=IHHII")
+CLONE_NEWNS = 0x00020000
+
+
+class Kernel:
+    """The kernel's audit interface."""
+
+    def __init__(self):
+        """Open it; rights are checked with each request."""
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_AUDIT)
+        self._socket.bind((0, 0))
+
+    def ask(self, kind, payload=b""):
+        """Send one request: (0 or the error number, every reply's payload)."""
+        flags = REQUEST | ACK
+        self._socket.sendto(HEADER.pack(HEADER.size + len(payload), kind, flags, 1, 0) + payload, (0, 0))
+        # A list ends with DONE; its acknowledgement may come before or after it.
+        replies, awaited, code = [], {NLMSG_ERROR} | ({NLMSG_DONE} if kind == LIST_RULES else set()), 0
+        while awaited:
+            data = self._socket.recv(1 << 16)
+            length, reply, _flags, _sequence, _pid = HEADER.unpack_from(data)
+            if reply == NLMSG_ERROR:
+                code = -struct.unpack_from("=i", data, HEADER.size)[0]
+                if code:
+                    return code, replies
+            elif reply == LIST_RULES:
+                replies.append(data[HEADER.size : length])
+            awaited.discard(reply)
+        return code, replies
 
 
 def main(arguments):
     """Load everything and write down what became of it."""
-    node_pid = arguments[0]
-    root = f"/proc/{int(node_pid)}/root"
+    node_pid = int(arguments[0])
     files = [name for name in arguments[1:] if not name.startswith("--")]
-    os.makedirs(os.path.dirname(NOTES), exist_ok=True)
-    loaded, wanted, refused = 0, 0, {}
+    kernel = Kernel()
+    subprocess.run(["auditctl", "-e", "0"], capture_output=True, check=True)
+    subprocess.run(["auditctl", "-D"], capture_output=True, check=True)
+    rules, refused = [], {}
     for name in files:
-        for line in rules_of(name, root):
-            done = subprocess.run(["auditctl", *line.split()], capture_output=True, text=True, check=False)
-            if line.startswith(ONLY_SETTINGS):
-                continue
-            wanted += 1
-            # auditctl exits 0 for some rules that the kernel refused, and says so.
-            complaint = "" if done.returncode == 0 and "rror" not in done.stderr else reason(done.stderr, root)
-            if complaint:
-                refused.setdefault(complaint, []).append(line.replace(root, ""))
-            else:
-                loaded += 1
+        for line in lines_of(name, node_pid):
+            compile_rule(kernel, line, rules, refused)
     if "--process-creation" in arguments:
         for line in PROCESS_CREATION:
-            subprocess.run(["auditctl", *line.split()], capture_output=True, check=True)
-    write_notes(files, loaded, wanted, refused)
+            compile_rule(kernel, line, rules, refused)
+    os.makedirs(os.path.dirname(NOTES), exist_ok=True)
+    with open(NOTES, "w") as notes:  # before the move: afterwards paths are the node's
+        namespace = os.open(f"/proc/{node_pid}/ns/mnt", os.O_RDONLY)
+        os.setns(namespace, CLONE_NEWNS)
+        loaded = 0
+        for line, rule in rules:
+            code, _replies = kernel.ask(ADD_RULE, rule)
+            loaded += not code
+            if code:
+                refused.setdefault(f"{os.strerror(code)} in the node", []).append(line)
+        write_notes(notes, files, loaded, refused)
 
 
-def rules_of(name, root):
-    """The lines of a shipped rule file, their paths moved under the node's root."""
+def lines_of(name, node_pid):
+    """The lines of a shipped rule file."""
     if name == PRIVILEGED:
-        yield from privileged(root)
+        yield from privileged(f"/proc/{node_pid}/root")
         return
     with open(os.path.join(SHIPPED, os.path.basename(name))) as file:
         for line in file:
             if line.strip() and not line.startswith("#"):
-                yield PATH.sub(lambda found: found.group(1) + resolve(root, found.group(2)), line.strip())
+                yield line.strip()
 
 
-def resolve(root, path):
-    """A path in the node; symbolic links are followed inside the node, not in this container."""
-    current, parts, links = "", [part for part in path.split("/") if part], 0
-    while parts:
-        part = parts.pop(0)
-        if part == "..":
-            current = current.rpartition("/")[0]
-            continue
-        step = f"{current}/{part}"
-        if os.path.islink(root + step) and links < 40:
-            links += 1
-            target = os.readlink(root + step)
-            current = "" if target.startswith("/") else current
-            parts = [piece for piece in target.split("/") if piece and piece != "."] + parts
-        else:
-            current = step
-    return root + current
+def compile_rule(kernel, line, rules, refused):
+    """Let auditctl turn one line into the kernel's form; settings, such as the size of buffers, stay in force."""
+    watched = PATH.search(line)
+    if watched:
+        # auditctl loads the rule here for a moment, and the kernel wants the folder to exist.
+        folder = watched.group(2) if watched.group(1) == "dir" else os.path.dirname(watched.group(2))
+        os.makedirs(folder, exist_ok=True)
+    done = subprocess.run(["auditctl", *line.split()], capture_output=True, text=True, check=False)
+    _code, found = kernel.ask(LIST_RULES)
+    for rule in found:
+        kernel.ask(DELETE_RULE, rule)
+        rules.append((line, rule))
+    if line.startswith(("-a", "-A", "-w")) and not found:
+        why = [text.strip() for text in done.stderr.splitlines() if text.strip()]
+        refused.setdefault(why[0][:120] if why else "auditctl gave no reason", []).append(line)
 
 
 def privileged(root):
     """What 31-privileged.rules says to generate: a rule for each set-user-id program of the node, for both ABIs."""
-    seen = set()
     for folder in PRIVILEGED_FOLDERS:
-        base = resolve(root, folder)
-        for entry in sorted(os.scandir(base), key=lambda item: item.name):
-            if entry.path in seen or not entry.is_file(follow_symlinks=False):
-                continue
-            seen.add(entry.path)
-            if entry.stat(follow_symlinks=False).st_mode & stat.S_ISUID:
+        for entry in sorted(os.scandir(root + folder), key=lambda item: item.name):
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if stat.S_ISREG(mode) and mode & stat.S_ISUID:
                 for bits in (64, 32):
                     yield (
-                        f"-a always,exit -F arch=b{bits} -F path={entry.path} -F perm=x "
+                        f"-a always,exit -F arch=b{bits} -F path={folder}/{entry.name} -F perm=x "
                         "-F auid>=1000 -F auid!=unset -F key=privileged"
                     )
 
 
-def reason(text, root):
-    """Why auditctl refused a rule, without the place of the node."""
-    lines = [line.strip() for line in text.replace(root, "").splitlines() if line.strip()]
-    return lines[0][:120] if lines else "no reason given"
-
-
-def write_notes(files, loaded, wanted, refused):
-    """Two lines for the pipeline's notes, then every refused rule for a person."""
-    with open(NOTES, "w") as notes:
-        short = ", ".join(f"{len(lines)} refused ({why})" for why, lines in refused.items())
-        print(f"rules: {loaded} of {wanted} loaded from {' '.join(files)}" + (f"; {short}" if short else ""), file=notes)
-        for why, lines in refused.items():
-            for line in lines:
-                print(f"refused ({why}): {line}", file=notes)
+def write_notes(notes, files, loaded, refused):
+    """One line for the result's notes, then every refused rule for a person."""
+    short = "".join(f"; {len(lines)} refused ({why})" for why, lines in refused.items())
+    total = loaded + sum(len(lines) for lines in refused.values())
+    print(f"audit rules: {loaded} of {total} loaded from {' '.join(files)}{short}", file=notes)
+    for why, lines in refused.items():
+        for line in lines:
+            print(f"refused ({why}): {line}", file=notes)
 
 
 if __name__ == "__main__":

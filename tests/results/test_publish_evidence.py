@@ -22,6 +22,7 @@ from results.records import (
 )
 from results.views import anchor
 from results.wording import words
+from results.wording_reasons import reason_words
 
 HOSTILE = "</pre><script>alert(1)</script><a href='http://evil.example'>\x1b[31m\u202e{{7*7}}\""
 NOTHING = Output(text="", length=0, sha256=hashlib.sha256(b"").hexdigest())
@@ -132,6 +133,21 @@ def test_a_trial_that_never_got_ready_says_so_and_claims_no_miss():
     assert words("en")["status.not_ready"] in page
     assert words("en")["no_steps"] in page
     assert words("en")["outcome.missed"] not in page
+
+
+def test_a_control_shows_what_was_executed_and_no_verdict():
+    """Else the page would say of a trial without any product that it missed the attack."""
+    control = make_trial().model_copy(update={"product": None})
+    (step,) = trial_view(make_evidence()._replace(trial=control), "en").steps
+    assert (step.verdict, step.verdict_words, step.rule) == (None, "", "")
+    assert step.step.executed == "echo harmless"
+
+
+def test_a_rule_is_told_in_japanese_and_what_follows_it_stays():
+    """Else a Japanese reader could not tell why a verdict was given, or details would get lost."""
+    reason = "in the control, without any product: it was not run: cron is missing"
+    assert reason_words(reason, "ja") == "製品なしの対照で：実行していない：cron is missing"
+    assert reason_words(reason, "en") == reason
 
 
 def test_every_process_appears_once_whatever_the_records_claim():

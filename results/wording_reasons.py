@@ -1,0 +1,48 @@
+"""The rules that decide verdicts, in Japanese. Records hold them in English; what follows a rule stays as it is."""
+
+_RULES = (
+    (
+        "its effect was not seen, and there is no control with the same seed to compare with",
+        "効果が見えず、比較できる同じシードの対照がない",
+    ),
+    (
+        "its effect was seen, the product was alive, and nothing was attributed to it",
+        "効果を確認し、製品は稼働していたが、帰属する警告も記録もない",
+    ),
+    (
+        "its effect is absent, is present in the control, and the product says it blocked",
+        "対照では効果があり、製品ありでは効果がなく、製品が遮断を報告している",
+    ),
+    (
+        "its effect is absent and is present in the control, but the product does not say that it blocked",
+        "対照では効果があり、製品ありでは効果がないが、製品は遮断を報告していない",
+    ),
+    (
+        "nothing came, but the last canary did not come either: the pipe was not open",
+        "何も届かず、最後のカナリアも届いていないため、警告の経路が開いていたとはいえない",
+    ),
+    (
+        "telemetry that holds its minimum evidence, and no alert",
+        "最低限の証拠を満たす記録があり、警告はない",
+    ),
+    ("an alert was attributed to it", "帰属した警告がある"),
+    ("the product's class sees none of ", "この製品分類では次のいずれも見えない："),
+    ("left alone", "警告なし"),
+    ("the control: no product", "対照（製品なし）"),
+    ("the trial is invalid ", "試行が無効 "),
+    ("in the control, without any product: ", "製品なしの対照で："),
+    ("it was not run: ", "実行していない："),
+    ("nothing can tell whether it had an effect", "効果の有無を判断できる事実がない"),
+    ("its effect was not seen: ", "効果を確認できず："),
+    ("its effect was there before it: ", "実行前から効果があった："),
+)
+
+
+def reason_words(reason: str, language: str) -> str:
+    """A verdict's reason in the page's language, as far as it is one of the rules."""
+    if language != "ja":
+        return reason
+    for english, japanese in _RULES:
+        if reason.startswith(english):
+            return japanese + reason_words(reason.removeprefix(english), language)
+    return reason
