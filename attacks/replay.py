@@ -7,6 +7,7 @@ the oracle looks from outside.
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from attacks.atomic import Instance, Procedure, instantiate
 from attacks.oracle import judge_facts, look_at_files
@@ -203,10 +204,15 @@ def _title(procedure: Procedure | None) -> Text:
 
 
 def _objects(step: Step) -> Objects:
-    """What the plan says the step touches, and the files of its oracle on its own node."""
+    """What the plan says the step touches, the files of its oracle on its own node, and the folders they are in.
+
+    A folder changes when a file in it is made or removed, and file-integrity monitors say so.
+    """
     looked_at = [fact.file for fact in step.verify if fact.file and (fact.node or step.node) == step.node]
+    files = [*step.touches.files, *looked_at]
+    folders = [str(PurePosixPath(name).parent) for name in files if not name.endswith("/")]
     return Objects(
-        files=tuple(dict.fromkeys([*step.touches.files, *looked_at])),
+        files=tuple(dict.fromkeys([*files, *folders])),
         users=step.touches.users,
         connections=step.touches.connections,
     )

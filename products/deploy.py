@@ -175,7 +175,7 @@ class Deployment:
                 twin_of=None,
                 needs=(),
                 not_run=None,
-                objects=Objects(),
+                objects=Objects(files=action.touches),
                 criteria=(),
                 data_components=(),
             )

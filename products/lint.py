@@ -27,6 +27,8 @@ SENSOR_CAPABILITIES = {
     "AUDIT_READ": "reads the audit multicast",
     "AUDIT_WRITE": "writes user messages into the audit log",
     "SYS_PTRACE": "resolves paths and processes of the node that it watches",
+    "SYS_ADMIN": "enters the mount namespace of the node that it watches (beside host_pid it reaches no further)",
+    "SYS_CHROOT": "asked for, too, when a mount namespace is entered",
     "SYS_NICE": "raises its own priority",
     "NET_ADMIN": "subscribes to kernel events",
     "NET_RAW": "captures",

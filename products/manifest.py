@@ -128,6 +128,9 @@ class Source(Definition):
     """Field of `Observation` -> JMESPath over the line. Literals are JMESPath literals (`'blocked'`)."""
     time_format: str = "iso8601"
     """`iso8601`, `epoch_s` (may have decimals), `epoch_ms`, or a strptime format (taken as UTC)."""
+    time_resolution_s: float = 0.0
+    """How coarse the printed time is: 1.0 if cut to whole seconds. It is then taken as the latest moment that it can
+    mean, but never after receipt, so that an alert does not seem to come before its cause."""
     pid_namespace: PidNamespace = PidNamespace.HOST
 
 
@@ -143,6 +146,8 @@ class CanaryAction(Definition):
     """For `bash -c`."""
     expect: dict[str, str]
     """Field of `Observation` (or `any` for the raw line) -> regular expression; all must match."""
+    touches: tuple[str, ...] = ()
+    """Other files and folders that it changes, so that what the product says of them counts for no step."""
     in_telemetry: bool = False
     """The answer is a telemetry record, because the product (or arm) raises no alerts."""
     timeout_s: float = 60.0

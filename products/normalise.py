@@ -122,7 +122,7 @@ class Normaliser:
                 **values,
                 "observation_id": observation_id,
                 "component": self._source.component,
-                "time_ns": read_time(fields.get("time"), self._source.time_format),
+                "time_ns": self._time(fields.get("time"), received_ns),
                 "received_ns": received_ns,
                 "action": Action.BLOCKED if fields.get("action") == "blocked" else Action.OBSERVED,
                 "raw": text[:RAW_CAP],
@@ -130,6 +130,13 @@ class Normaliser:
                 "raw_length": len(line),
             }
         )
+
+    def _time(self, value: object, received_ns: int) -> int | None:
+        printed = read_time(value, self._source.time_format)
+        coarse_ns = int(self._source.time_resolution_s * 1_000_000_000)
+        if printed is None or not coarse_ns:
+            return printed
+        return max(printed, min(printed + coarse_ns, received_ns))
 
 
 def technique_ids(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ Runs in the sensor's container. The kernel resolves a watched path in the mount 
 rule, and refuses directory rules from any other namespace. So each shipped line is turned into the kernel's form
 by auditctl itself, unchanged, read back, and then loaded once more from inside the node's mount namespace.
 
-No rule is ours, except where asked the kernel's record of every program start, which Sigma's `process_creation`
-presupposes. It alerts on nothing by itself.
+No rule is ours, except where asked the kernel's records of program starts and of files opened for creation by
+logged-in users, which Sigma's `process_creation` and `file_event` presuppose. They alert on nothing by themselves.
 
-    load_rules.py NODE_PID RULE_FILE... [--process-creation]
+    load_rules.py NODE_PID RULE_FILE... [--sigma]
 """
 
 import os
@@ -22,7 +22,14 @@ SHIPPED = "/usr/share/doc/auditd/examples/audit-rules"
 NOTES = "/run/notes/rules.txt"
 PRIVILEGED = "31-privileged.rules"
 PRIVILEGED_FOLDERS = ("/usr/bin", "/usr/sbin")
-PROCESS_CREATION = [f"-a always,exit -F arch=b{bits} -S execve,execveat -F key=process_creation" for bits in (64, 32)]
+PRESUPPOSED = (
+    "-a always,exit -F arch=b64 -S execve,execveat -F key=process_creation",
+    "-a always,exit -F arch=b32 -S execve,execveat -F key=process_creation",
+    "-a always,exit -F arch=b64 -S openat -F a2&0x40 -F success=1 -F auid!=unset -F key=file_event",
+    "-a always,exit -F arch=b64 -S open -F a1&0x40 -F success=1 -F auid!=unset -F key=file_event",
+    "-a always,exit -F arch=b64 -S creat -F success=1 -F auid!=unset -F key=file_event",
+)
+"""0x40 is O_CREAT."""
 PATH = re.compile(r"(?:-F (path|dir)=|-w )(/\S*)")
 
 # linux/netlink.h, linux/audit.h
@@ -71,8 +78,8 @@ def main(arguments):
     for name in files:
         for line in lines_of(name, node_pid):
             compile_rule(kernel, line, rules, refused)
-    if "--process-creation" in arguments:
-        for line in PROCESS_CREATION:
+    if "--sigma" in arguments:
+        for line in PRESUPPOSED:
             compile_rule(kernel, line, rules, refused)
     os.makedirs(os.path.dirname(NOTES), exist_ok=True)
     with open(NOTES, "w") as notes:  # before the move: afterwards paths are the node's
