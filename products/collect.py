@@ -3,7 +3,6 @@
 A product that floods costs a bounded amount of memory; the count stays true, and its canary is still found.
 """
 
-import itertools
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +48,7 @@ class Collector:
         self._cap = cap
         self._changed = threading.Condition()
         self._expected: list[_Expected] = []
-        self._numbers = {"alerts": itertools.count(1), "telemetry": itertools.count(1)}
+        self._numbers = {"alerts": 0, "telemetry": 0}
         self._answers: dict[_Expected, Observation] = {}
 
     def feed(self, index: int, line: bytes, received_ns: int) -> None:
@@ -64,11 +63,11 @@ class Collector:
                 counter.dropped += 1
                 return
             kind = self.sources[index][0]
-            number = next(self._numbers[kind])
-            read = self._normalisers[index].read(line, received_ns, f"{kind[0]}{number:06d}")
+            read = self._normalisers[index].read(line, received_ns, f"{kind[0]}{self._numbers[kind] + 1:06d}")
             if isinstance(read, Unreadable):
                 counter.unreadable += 1
             elif not isinstance(read, Skipped):
+                self._numbers[kind] += 1
                 self._keep(kind, counter, read, beyond)
 
     def await_canary(
@@ -136,7 +135,7 @@ class Collector:
 
     def _marked(self, kind: str) -> tuple[Observation, ...]:
         with self._changed:
-            records = sorted(self._all(kind), key=lambda record: record.observation_id)
+            records = sorted(self._all(kind), key=lambda record: (len(record.observation_id), record.observation_id))
             return tuple(
                 record.model_copy(update={"canary": True})
                 if any(expected.is_met(record) for expected in self._expected)

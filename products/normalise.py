@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import jmespath
 from jmespath import functions
@@ -59,6 +60,11 @@ class _Functions(functions.Functions):
     def _func_joined(self, items: list[object] | None, separator: str) -> str | None:
         """`joined(list, ' ')`: like join, for lists with numbers and nulls in them."""
         return None if items is None else separator.join(str(item) for item in items if item is not None)
+
+    @functions.signature({"types": ["string", "null"]})
+    def _func_percent_decoded(self, text: str | None) -> str | None:
+        """`percent_decoded(text)`: `%2b` is `+`; bytes that are no UTF-8 become U+FFFD."""
+        return None if text is None else unquote(text, errors="replace")
 
 
 OPTIONS = jmespath.Options(custom_functions=_Functions())

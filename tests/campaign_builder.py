@@ -180,8 +180,18 @@ def steps_of(blocked: bool = False) -> list[StepExecution]:
     for number in range(2):
         steps.append(
             make_step(
-                f"idle-{number}", 11 + number, kind=StepKind.PLACEBO, technique=None, tactics=(), procedure="",
-                procedure_name="", verified=None, facts=(), objects=Objects(), criteria=(), data_components=(),
+                f"idle-{number}",
+                11 + number,
+                kind=StepKind.PLACEBO,
+                technique=None,
+                tactics=(),
+                procedure="",
+                procedure_name="",
+                verified=None,
+                facts=(),
+                objects=Objects(),
+                criteria=(),
+                data_components=(),
             )  # fmt: skip
         )
     return steps
@@ -192,7 +202,9 @@ def alerts_of(arm: str) -> list[Observation]:
     if arm == "gate-default":
         return [make_observation("a000001", 50.5, pid=1005, action=Action.BLOCKED, title="blocked", rule_id="g1")]
     found = [
-        make_observation("a000001", 30.5, pid=1003, techniques=("T1053.003",), title=HOSTILE, raw=HOSTILE, rule_id="r1"),
+        make_observation(
+            "a000001", 30.5, pid=1003, techniques=("T1053.003",), title=HOSTILE, raw=HOSTILE, rule_id="r1"
+        ),
         make_observation("a000002", 40.5, pid=1004, techniques=("T1003",), rule_id="r2"),
         make_observation("a000003", 20.5, pid=1002, techniques=("T1490",), rule_id="r3"),
         make_observation("a000004", 80.5, pid=1008, techniques=("T1053.003",), rule_id="r1"),

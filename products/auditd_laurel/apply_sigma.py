@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from functools import lru_cache
+from urllib.parse import unquote
 
 from sigma_events import Translator
 from sigma_rules import FULLTEXT, Ruleset
@@ -71,7 +72,8 @@ def as_text(value):
 
 def alert(event, facts):
     """What is said about one event that a rule matched."""
-    call = event.get("SYSCALL") or {}
+    records = [event.get("SYSCALL"), *event.values()]
+    call = next((record for record in records if isinstance(record, dict) and "pid" in record), {})
     paths = event.get("PATH") or []
     execve = event.get("EXECVE") or event.get("PROCTITLE") or {}
     named = [path["name"] for path in paths if path.get("name") and path.get("nametype") != "PARENT"]
@@ -87,8 +89,26 @@ def alert(event, facts):
         "path": None if "EXECVE" in event else (named or [None])[-1],
         "uid": call.get("uid"),
         "auid": call.get("auid"),
-        "container": ((call.get("PID") or {}).get("container") or {}).get("id"),
+        "container": container_of(call),
     }
+
+
+def container_of(call):
+    """The id of the container that laurel saw the process in."""
+    enriched = call.get("PID")
+    container = enriched.get("container") if isinstance(enriched, dict) else None
+    return container.get("id") if isinstance(container, dict) else None
+
+
+def decoded(value):
+    """The value as it was: laurel writes `%`, `+` and bytes that are no text percent-encoded."""
+    if isinstance(value, str):
+        return unquote(value, errors="replace") if "%" in value else value
+    if isinstance(value, list):
+        return [decoded(item) for item in value]
+    if isinstance(value, dict):
+        return {name: decoded(item) for name, item in value.items()}
+    return value
 
 
 def events(stream):
@@ -103,7 +123,7 @@ def events(stream):
             except ValueError:
                 continue
             if isinstance(event, dict) and "ID" in event:
-                batch.append((line.decode("utf-8", "replace"), event))
+                batch.append((line.decode("utf-8", "replace"), decoded(event)))
         yield batch
 
 
@@ -126,7 +146,8 @@ def main(arguments):
     os.replace(f"{NOTES}.new", NOTES)
     for batch in events(follower.stdout.fileno()):
         rows = [(number, *row) for number, (_line, event) in enumerate(batch) for row in translator.rows(event)]
-        lines = [json.dumps({"alert": alert(batch[number][1], facts)}) for number, facts in matcher.match(rows)]
+        found = sorted(matcher.match(rows), key=lambda pair: pair[0])
+        lines = [json.dumps({"alert": alert(batch[number][1], facts)}) for number, facts in found]
         lines += [line for line, event in batch if has_key(event)]
         if lines:
             sys.stdout.write("\n".join(lines) + "\n")

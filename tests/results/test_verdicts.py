@@ -1,0 +1,135 @@
+"""Verdicts and validity (scoring.md §1 and §3)."""
+
+import pytest
+
+from attacks.catalogue import load_catalogue
+from results.attribution import Attributor
+from results.records import Action, Category, Kind, Outcome, StepKind, TrialStatus
+from results.verdicts import Claimed, judge
+from tests.campaign_builder import make_observation, make_step, make_trial
+
+CATALOGUE = load_catalogue()
+SEEN = object()
+
+
+def judged(step, *observations, trial=None, control=SEEN, alert=True):
+    trial = trial or make_trial()
+    attributor = Attributor([step], trial.node_names, trial.latency_s)
+    claims = [Claimed(one, attributor.attribute(trial.trial_id, one, alert)) for one in observations]
+    claims = [one for one in claims if one.attribution.step_id == step.step_id]
+    return judge(trial, step, claims, make_step(step.step_id, step.position) if control is SEEN else control, CATALOGUE)
+
+
+def test_a_step_whose_effect_was_seen_and_that_nobody_reported_is_missed():
+    assert judged(make_step("cron")).outcome is Outcome.MISSED
+
+
+def test_a_step_without_seen_effect_in_the_control_is_never_a_miss():
+    """Else a command that silently failed would be blamed on the product."""
+    verdict = judged(make_step("cron"), control=make_step("cron", verified=False))
+    assert verdict.outcome is Outcome.INVALID
+    assert verdict.reason.startswith("in the control")
+
+
+def test_a_step_whose_effect_nobody_can_tell_is_invalid():
+    assert judged(make_step("cron", verified=None)).outcome is Outcome.INVALID
+
+
+def test_a_step_that_was_not_run_is_invalid_and_never_prevented():
+    step = make_step("cron", verified=None, not_run="it needs step guess, whose effect was not there")
+    verdict = judged(step, make_observation("a1", 0.5, pid=1000, action=Action.BLOCKED))
+    assert verdict.outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize(
+    "status", [s for s in TrialStatus if s not in (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT)]
+)
+def test_no_step_of_a_trial_that_failed_is_a_miss(status):
+    verdict = judged(make_step("cron"), trial=make_trial(status=status, reason="it died"))
+    assert (verdict.outcome, "it died" in verdict.reason) == (Outcome.INVALID, True)
+
+
+def test_without_the_last_canary_an_alert_counts_but_silence_proves_nothing():
+    trial = make_trial(status=TrialStatus.FLUSH_TIMED_OUT, reason="no canary")
+    assert judged(make_step("cron"), trial=trial).outcome is Outcome.INVALID
+    assert judged(make_step("cron"), make_observation("a1", 0.5, pid=1000), trial=trial).outcome is Outcome.ALERTED
+
+
+def test_an_absent_effect_with_the_products_word_is_prevented():
+    step = make_step("cron", verified=False)
+    verdict = judged(step, make_observation("a1", 0.5, pid=1000, action=Action.BLOCKED))
+    assert verdict.outcome is Outcome.PREVENTED
+
+
+def test_an_absent_effect_without_the_products_word_is_disrupted():
+    """Else a product that breaks the machine would be credited with prevention."""
+    step = make_step("cron", verified=False)
+    assert judged(step, make_observation("a1", 0.5, pid=1000)).outcome is Outcome.DISRUPTED
+
+
+def test_an_absent_effect_without_a_control_is_invalid():
+    step = make_step("cron", verified=False)
+    verdict = judged(step, make_observation("a1", 0.5, pid=1000, action=Action.BLOCKED), control=None)
+    assert verdict.outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize(
+    ("named", "tactics", "category", "modifiers"),
+    [
+        (("T1053.003",), (), Category.TECHNIQUE, ()),
+        (("T1053",), (), Category.TECHNIQUE, ("parent",)),
+        (("T1168",), (), Category.TECHNIQUE, ("parent",)),  # revoked by T1053
+        (("T1490",), (), Category.GENERAL, ()),
+        ((), ("persistence",), Category.TACTIC, ()),
+        ((), ("impact",), Category.GENERAL, ()),
+        ((), (), Category.GENERAL, ()),
+    ],
+)
+def test_the_category_is_what_the_alert_named_in_ids_of_the_pinned_release(named, tactics, category, modifiers):
+    verdict = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, techniques=named, tactics=tactics))
+    assert (verdict.outcome, verdict.category, verdict.modifiers) == (Outcome.ALERTED, category, modifiers)
+
+
+def test_a_wrong_technique_is_counted_as_wrong():
+    verdict = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, techniques=("T1490",)))
+    assert verdict.wrong_techniques == ("T1490",)
+
+
+def test_an_alert_by_time_alone_is_general_whatever_it_names():
+    """Else a product that names every technique all the time would score."""
+    observation = make_observation("a1", 0.5, command_line="cron", techniques=("T1053.003",))
+    verdict = judged(make_step("cron"), observation)
+    assert (verdict.category, verdict.evidence_kind) == (Category.GENERAL, Kind.TIME)
+
+
+def test_an_alert_by_time_alone_without_the_criteria_does_not_count():
+    assert judged(make_step("cron"), make_observation("a1", 0.5)).outcome is Outcome.MISSED
+
+
+def test_telemetry_counts_only_with_the_minimum_evidence():
+    full = make_observation("t1", 0.5, pid=1000, command_line="bash cron")
+    assert judged(make_step("cron"), full, alert=False).outcome is Outcome.LOGGED
+    assert judged(make_step("cron"), make_observation("t1", 0.5, pid=1000), alert=False).outcome is Outcome.MISSED
+
+
+def test_a_step_that_the_class_cannot_see_is_not_applicable_unless_it_was_seen():
+    trial = make_trial(sees=("User Account Authentication",))
+    assert judged(make_step("cron"), trial=trial).outcome is Outcome.NOT_APPLICABLE
+    assert judged(make_step("cron"), make_observation("a1", 0.5, pid=1000), trial=trial).outcome is Outcome.ALERTED
+
+
+def test_an_alert_after_the_declared_latency_is_delayed():
+    late = make_observation("a1", 60.0, file_path="/srv/cron")
+    verdict = judged(make_step("cron"), late)
+    assert (verdict.modifiers, verdict.latency_s, verdict.delivery_s) == (("delayed",), 59.0, 0.1)
+
+
+def test_a_tuned_arm_carries_its_modifier():
+    verdict = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000), trial=make_trial("eyes-tuned-r1"))
+    assert verdict.modifiers == ("configuration",)
+
+
+def test_a_twin_is_alerted_or_left_alone():
+    twin = make_step("twin", kind=StepKind.BENIGN, criteria=(), data_components=())
+    assert judged(twin).outcome is Outcome.MISSED
+    assert judged(twin, make_observation("a1", 0.5, pid=1000, techniques=("T1053.003",))).outcome is Outcome.ALERTED
