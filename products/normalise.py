@@ -119,6 +119,8 @@ class Normaliser:
             values[name] = _number(value) if name in NUMBERS else _list(value) if name in LISTS else _text(value)
         if "techniques" in values:
             values["techniques"] = technique_ids(values["techniques"])  # type: ignore[arg-type]
+        if "tactics" in values:
+            values["tactics"] = tactic_names(values["tactics"])  # type: ignore[arg-type]
         for name in ("pid", "parent_pid"):
             pid = values.get(name)
             if self._source.pid_namespace is PidNamespace.NODE and isinstance(pid, int):
@@ -149,6 +151,11 @@ def technique_ids(names: tuple[str, ...]) -> tuple[str, ...]:
     """ATT&CK ids among what a product named, e.g. `attack.t1053.003` or `T1053.003`; the rest is left out."""
     found = (TECHNIQUE.search(name) for name in names)
     return tuple(dict.fromkeys(match.group(1).upper() for match in found if match))
+
+
+def tactic_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Tactics as the product named them, without the `attack.` of Sigma's tags."""
+    return tuple(dict.fromkeys(name.removeprefix("attack.") for name in names))
 
 
 def read_time(value: object, form: str) -> int | None:
