@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from environments.engine import Engine
+from environments.waiting import wait_until
+from results.errors import TargetError
 
 HEADER = struct.Struct(">BxxxL")
 STDERR = 2
+PID_TIMEOUT_S = 10.0
 OnBytes = Callable[[bytes], None]
 
 
@@ -113,10 +116,23 @@ def execute(
     return created["Id"], _raw(wrapped)
 
 
-def exec_state(engine: Engine, exec_id: str) -> dict[str, Any]:
-    """What the engine knows of a started process: `Running`, `ExitCode`, `Pid` (engine host's namespace)."""
-    state: dict[str, Any] = engine.client.api.exec_inspect(exec_id)
-    return state
+def exec_pid(engine: Engine, exec_id: str) -> int | None:
+    """Pid of a started process in the engine host's namespace; None if it has ended already.
+
+    The engine answers 0 until it has taken note of the start, which on a busy machine is after the process has
+    begun to talk: hence the waiting.
+    """
+
+    def look() -> tuple[int | None] | None:
+        state: dict[str, Any] = engine.client.api.exec_inspect(exec_id)
+        if state["Pid"]:
+            return (int(state["Pid"]),)
+        return (None,) if state["ExitCode"] is not None and not state["Running"] else None
+
+    found = wait_until(look, PID_TIMEOUT_S, threading.Event(), interval_s=0.01)
+    if found is None:
+        raise TargetError(f"the engine did not say the pid of a process that it started within {PID_TIMEOUT_S:.0f} s")
+    return found[0]
 
 
 def _raw(wrapped: Any) -> socket.socket:  # noqa: ANN401  # the SDK's wrapper differs per transport

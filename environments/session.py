@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from environments.engine import Engine
-from environments.pipe import Pipe, exec_state, execute
+from environments.pipe import Pipe, exec_pid, execute
 from results.errors import TargetError
 from results.records import Output
 
@@ -118,7 +118,10 @@ class Session:
         if finished is None:
             self.close()
             raise TargetError(f"no shell for user {user!r} within {OPEN_TIMEOUT_S:.0f} s")
-        self.pid = int(exec_state(engine, self.exec_id)["Pid"])
+        pid = exec_pid(engine, self.exec_id)
+        if pid is None:
+            raise TargetError(f"the shell of user {user!r} ended at once")
+        self.pid = pid
         """Of the shell, in the engine host's pid namespace."""
 
     def __enter__(self) -> "Session":

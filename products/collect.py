@@ -22,6 +22,7 @@ QUICK = 4
 @dataclass
 class _Counter:
     received: int = 0
+    skipped: int = 0
     unreadable: int = 0
     dropped: int = 0
     kept: list[Observation] = field(default_factory=list)
@@ -66,7 +67,9 @@ class Collector:
             read = self._normalisers[index].read(line, received_ns, f"{kind[0]}{self._numbers[kind] + 1:06d}")
             if isinstance(read, Unreadable):
                 counter.unreadable += 1
-            elif not isinstance(read, Skipped):
+            elif isinstance(read, Skipped):
+                counter.skipped += 1
+            else:
                 self._numbers[kind] += 1
                 self._keep(kind, counter, read, beyond)
 
@@ -113,6 +116,7 @@ class Collector:
                     kind=kind,
                     received=counter.received,
                     kept=len(counter.kept),
+                    skipped=counter.skipped,
                     unreadable=counter.unreadable,
                     dropped=counter.dropped,
                 )

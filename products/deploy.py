@@ -18,7 +18,7 @@ from typing import Any
 
 from environments.engine import NOT_ANSWERING
 from environments.labels import TEARDOWN
-from environments.pipe import Pipe, attach, exec_state, execute
+from environments.pipe import Pipe, attach, exec_pid, execute
 from environments.session import Session
 from environments.standing import Target, copy_into, remove_quietly, run_in
 from environments.sweep import undo
@@ -258,9 +258,9 @@ class Deployment:
         words = Lines(lambda line, _ns: self._say(component.id, line))
         pipe = Pipe(raw, followed, words.feed, self._ended)
         stack.callback(pipe.close)
-        state = exec_state(engine, exec_id)
-        if state.get("Pid"):
-            self.target.track(component.node, int(state["Pid"]))
+        pid = exec_pid(engine, exec_id)
+        if pid is not None:
+            self.target.track(component.node, pid)
 
     def _followers(self, component: Component) -> Callable[[bytes], None]:
         """What receives the component's stdout: its last words, and the sources that read it."""
@@ -284,9 +284,9 @@ class Deployment:
         exec_id, raw = execute(self.target.engine, container_id, command, stdin=False)
         pipe = Pipe(raw, lines.feed, lambda _data: None, lambda: None)
         stack.callback(pipe.close)
-        state = exec_state(self.target.engine, exec_id)
-        if state.get("Pid") and component.placement is Placement.NODE:
-            self.target.track(component.node, int(state["Pid"]))
+        pid = exec_pid(self.target.engine, exec_id)
+        if pid is not None and component.placement is Placement.NODE:
+            self.target.track(component.node, pid)
 
     def _environment(self, component: Component) -> dict[str, str]:
         node = self.target.nodes[component.node]

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from results.errors import EvaluationError, RecordVersionError
@@ -83,14 +82,14 @@ def read_catalogue(path: Path) -> Catalogue:
         EvaluationError: not a catalogue.
     """
     try:
-        data: Mapping[str, object] = json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise EvaluationError(
             f"{path}: {error}; allowed: a compact ATT&CK catalogue. Run the campaign again."
         ) from None
-    version = data.get("catalogue_version")
+    version = data.get("catalogue_version") if isinstance(data, dict) else None
     if version != CATALOGUE_VERSION:
-        raise RecordVersionError(path, int(str(version or 0)), [CATALOGUE_VERSION])
+        raise RecordVersionError(path, version if isinstance(version, int) else 0, [CATALOGUE_VERSION])
     return Catalogue.model_validate(data)
 
 

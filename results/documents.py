@@ -5,7 +5,7 @@ YAML is loaded with the safe constructors only. Duplicate keys are a problem, no
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -123,10 +123,12 @@ def _problem(path: Path, detail: dict[str, Any], lines: Lines, model: type[BaseM
 def _field_names(model: type[BaseModel], location: tuple[str | int, ...]) -> set[str]:
     """Names allowed at a place, followed through nested models as far as the annotations tell."""
     current: Any = model
+    is_mapping = False
     for part in location:
         if not (isinstance(current, type) and issubclass(current, BaseModel)):
             return set()
-        if isinstance(part, int):
+        if isinstance(part, int) or is_mapping:
+            is_mapping = False
             continue
         info = next(
             (f for name, f in current.model_fields.items() if part in (name, f.alias)),
@@ -135,6 +137,7 @@ def _field_names(model: type[BaseModel], location: tuple[str | int, ...]) -> set
         if info is None:
             return set()
         current = _inner_model(info.annotation)
+        is_mapping = get_origin(info.annotation) is dict
     if isinstance(current, type) and issubclass(current, BaseModel):
         return {info.alias or name for name, info in current.model_fields.items()}
     return set()

@@ -249,6 +249,8 @@ class SourceCount(Record):
     received: int
     """Lines received, kept or not."""
     kept: int
+    skipped: int = 0
+    """Lines that are none of the records that the source is for, e.g. the product's own chatter."""
     unreadable: int
     """Lines that the declared format could not read."""
     dropped: int

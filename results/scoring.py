@@ -212,8 +212,8 @@ def _trial_line(one: Scored) -> TrialLine:
         started_ns=trial.started_ns,
         duration_s=round((trial.ended_ns - trial.started_ns) / NANO, 3),
         seal=one.seal,
-        alerts=sum(source.received for source in trial.sources if source.kind == "alerts"),
-        telemetry=sum(source.received for source in trial.sources if source.kind == "telemetry"),
+        alerts=sum(source.received - source.skipped for source in trial.sources if source.kind == "alerts"),
+        telemetry=sum(source.received - source.skipped for source in trial.sources if source.kind == "telemetry"),
         ambiguous=statuses[AttributionStatus.AMBIGUOUS],
         unattributed=statuses[AttributionStatus.UNATTRIBUTED],
     )

@@ -327,6 +327,8 @@ def read_counters(groups):
 def answer(truth, request):
     """One reply."""
     operation = request["op"]
+    if operation == "track" and request["pid"] <= 1:
+        return {"error": "pid 1 and below are the engine host's own"}
     if operation == "track":
         truth.track(request["pid"])
         return {}
