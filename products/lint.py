@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jmespath
 
-from products.manifest import CanaryAction, Component, Placement, Product, Source, read_product
+from products.manifest import Ask, CanaryAction, Component, Placement, Product, Source, read_product
 from products.normalise import SETTABLE
 from results.documents import Lines, load_yaml
 from results.errors import ContentError, Problem
@@ -76,10 +76,9 @@ def lint_product(folder: Path) -> list[Problem]:
         _lint_source(source, components, place, report)
     for place, canary in _canaries(product):
         _lint_canary(canary, place, report)
-    for name in ("version", "content_version"):
-        question = getattr(product, name)
-        if question is not None and question.component not in components:
-            report((name, "component"), question.component, ", ".join(sorted(components)), "Name a component.")
+    for place, question in _questions(product):
+        if question.component not in components:
+            report((*place, "component"), question.component, ", ".join(sorted(components)), "Name a component.")
     return report.problems
 
 
@@ -164,6 +163,17 @@ def _sources(product: Product) -> Iterator[tuple[tuple[str | int, ...], Source]]
         for number, arm in enumerate(product.arms):
             for index, source in enumerate(getattr(arm, kind) or ()):
                 yield ("arms", number, kind, index), source
+
+
+def _questions(product: Product) -> Iterator[tuple[tuple[str | int, ...], Ask]]:
+    yield ("version",), product.version
+    if product.content_version is not None:
+        yield ("content_version",), product.content_version
+    for index, question in enumerate(product.notes):
+        yield ("notes", index), question
+    for number, arm in enumerate(product.arms):
+        for index, question in enumerate(arm.notes):
+            yield ("arms", number, "notes", index), question
 
 
 def _canaries(product: Product) -> Iterator[tuple[tuple[str | int, ...], CanaryAction]]:

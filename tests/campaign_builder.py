@@ -192,7 +192,7 @@ def steps_of(blocked: bool = False) -> list[StepExecution]:
                 objects=Objects(),
                 criteria=(),
                 data_components=(),
-            )  # fmt: skip
+            )
         )
     return steps
 

@@ -50,6 +50,7 @@ def test_every_product_of_the_project_lints_clean_and_has_a_readme(product: str)
         ({"arms": []}, ["arms"]),
         ({"arms__0__components": {"ghost": {}}}, ["arms.0.components.ghost"]),
         ({"version__component": "ghost"}, ["version.component"]),
+        ({"notes": [{"component": "ghost", "command": ["true"]}]}, ["notes.0.component"]),
         ({"alerts__0__component": "ghost"}, ["alerts.0.component"]),
         ({"alerts__0__container_log": True}, ["alerts.0"]),
         ({"alerts__0__pattern": "(a+)+$"}, ["alerts.0.pattern"]),
