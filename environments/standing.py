@@ -158,18 +158,21 @@ def prove_isolation(witness: Witness, nodes: Mapping[str, RunningNode]) -> tuple
     """
     hosts = [address for address in witness.ask("host_addresses")["addresses"] if not address.startswith("127.")]
     targets = [(address, port) for address in hosts for port in PROBE_PORTS]
+    pids = {name: node.pid for name, node in nodes.items()}
+    found = witness.ask("reach", pids=pids, targets=targets, timeout_s=PROBE_TIMEOUT_S)["answers"]
     proof = []
-    for node in nodes.values():
-        answers = witness.ask("reach", pid=node.pid, targets=targets, timeout_s=PROBE_TIMEOUT_S)["answers"]
+    for name, answers in found.items():
+        if "error" in answers:
+            raise TargetError(f"node {name!r}: its isolation could not be tried: {answers['error']}")
         reached = {place: answer for place, answer in answers.items() if answer in ("CONNECTED", "ECONNREFUSED")}
         if reached:
             raise TargetError(
-                f"node {node.name!r} has a way out: {reached}; allowed: none. Its networks must be internal and "
+                f"node {name!r} has a way out: {reached}; allowed: none. Its networks must be internal and "
                 "the engine host must have no address on them."
             )
         seen = sorted(set(answers.values()))
         proof.append(
-            f"{node.name}: tried {len(answers)} ports of the engine host's {len(hosts)} addresses from the node's "
+            f"{name}: tried {len(answers)} ports of the engine host's {len(hosts)} addresses from the node's "
             f"own network; every one unreachable ({', '.join(seen)})"
         )
     return tuple(proof)

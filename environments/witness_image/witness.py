@@ -179,10 +179,12 @@ def descendants(root):
 
 
 def in_child(work):
-    """Run `work` in a child, because it enters a node's root or network; returns its result.
+    """Run `work` in a child, because it enters a node's root or network; returns its result."""
+    return finish(begin(work))
 
-    A pattern that never ends, written into a plan, dies with the child.
-    """
+
+def begin(work):
+    """Start `work` in a child. A pattern that never ends, written into a plan, dies with the child."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -195,6 +197,12 @@ def in_child(work):
         os.write(writer, json.dumps(answer).encode())
         os._exit(0)
     os.close(writer)
+    return child, reader
+
+
+def finish(started):
+    """The result of a child's work."""
+    child, reader = started
     with os.fdopen(reader, "rb") as file:
         data = file.read()
     _pid, code = os.waitpid(child, 0)
@@ -264,31 +272,35 @@ def host_addresses():
 
 
 def reach(request):
-    """Try, from a node's network, to reach addresses: any answer at all, even a refusal, is a way out."""
+    """Try, from the networks of all nodes at once, to reach addresses.
 
-    def work():
-        descriptor = os.open(f"/proc/{request['pid']}/ns/net", os.O_RDONLY)
-        os.setns(descriptor, CLONE_NEWNET)
-        waiting = {}
-        answers = {}
-        for address, port in request["targets"]:
-            probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            probe.setblocking(False)
-            code = probe.connect_ex((address, port))
-            if code == errno.EINPROGRESS:
-                waiting[probe] = f"{address}:{port}"
-            else:
-                answers[f"{address}:{port}"] = errno.errorcode.get(code, str(code))
-        deadline = time.monotonic() + request["timeout_s"]
-        while waiting and time.monotonic() < deadline:
-            _r, ready, _x = select.select([], list(waiting), [], max(0, deadline - time.monotonic()))
-            for probe in ready:
-                code = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                answers[waiting.pop(probe)] = errno.errorcode.get(code, "CONNECTED") if code else "CONNECTED"
-        answers.update({name: "no answer" for name in waiting.values()})
-        return {"answers": answers}
+    Any answer at all, even a refusal, is a way out.
+    """
+    started = {name: begin(lambda pid=pid: probe(pid, request)) for name, pid in request["pids"].items()}
+    return {"answers": {name: finish(child) for name, child in started.items()}}
 
-    return in_child(work)
+
+def probe(pid, request):
+    """Try to reach addresses from one node's network: address and port -> what came back."""
+    descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    os.setns(descriptor, CLONE_NEWNET)
+    waiting, answers = {}, {}
+    for address, port in request["targets"]:
+        attempt = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        attempt.setblocking(False)
+        code = attempt.connect_ex((address, port))
+        if code == errno.EINPROGRESS:
+            waiting[attempt] = f"{address}:{port}"
+        else:
+            answers[f"{address}:{port}"] = errno.errorcode.get(code, str(code)) if code else "CONNECTED"
+    deadline = time.monotonic() + request["timeout_s"]
+    while waiting and time.monotonic() < deadline:
+        _r, ready, _x = select.select([], list(waiting), [], max(0, deadline - time.monotonic()))
+        for attempt in ready:
+            code = attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            answers[waiting.pop(attempt)] = errno.errorcode.get(code, str(code)) if code else "CONNECTED"
+    answers.update({name: "no answer" for name in waiting.values()})
+    return answers
 
 
 def usage(request):
