@@ -11,6 +11,8 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -24,6 +26,8 @@ from results.scoring import score_campaign
 from results.store import read_trial
 from results.summary import Summary
 from results.tables import summary_table
+
+DRAIN_TIMEOUT_S = 10
 
 
 @task(name="trial", task_run_name="{trial_id}", cache_policy=NO_CACHE)
@@ -74,6 +78,15 @@ def run_in_flow(run: CampaignRun) -> Summary:
         )(_trials)
         summary: Summary = named(run)
         return summary
+
+
+def finish_reporting() -> None:
+    """Send what Prefect still has queued, before its server is stopped.
+
+    Prefect does so when the interpreter exits, and would wait there for a server that is gone.
+    """
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DRAIN_TIMEOUT_S)
 
 
 def _trials(run: CampaignRun) -> Summary:

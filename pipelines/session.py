@@ -69,19 +69,28 @@ def _run(run: CampaignRun, reporter: Reporter, server: Server | None, wishes: Wi
     if wishes.ui:
         address = server.address if server else os.environ["PREFECT_API_URL"].removesuffix("/api")
         console.print(f"Prefect's pages: {address}", highlight=False)
-    with reporter.showing():
-        if wishes.prefect or wishes.ui:
-            from pipelines.flows import run_in_flow  # Prefect takes two seconds to import
+    try:
+        with reporter.showing():
+            summary = _run_trials(run, wishes)
+        if run.stop.is_set():
+            raise Interrupted("stopped by the user")
+        if wishes.ui:
+            console.print("done; Prefect's pages stay up until Ctrl-C", highlight=False)
+            run.stop.wait()
+        return summary
+    finally:
+        if "prefect" in sys.modules:
+            from pipelines.flows import finish_reporting
 
-            summary = run_in_flow(run)
-        else:
-            summary = run_plain(run)
-    if run.stop.is_set():
-        raise Interrupted("stopped by the user")
-    if wishes.ui and sys.stdin is not None:
-        console.print("done; Prefect's pages stay up until Ctrl-C", highlight=False)
-        run.stop.wait()
-    return summary
+            finish_reporting()
+
+
+def _run_trials(run: CampaignRun, wishes: Wishes) -> Summary:
+    if not (wishes.prefect or wishes.ui):
+        return run_plain(run)
+    from pipelines.flows import run_in_flow  # Prefect takes two seconds to import
+
+    return run_in_flow(run)
 
 
 def sweep_everything(everything: bool, say: Say) -> dict[str, int]:
