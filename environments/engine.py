@@ -93,7 +93,7 @@ def engine_for(say: Say, keep: bool = False) -> Iterator[Engine]:
         EngineError: there is none and pij may not or can not start one; the text says what to run.
     """
     with _shared_use() as lock:
-        engine = find_engine() or _start(say)
+        engine = find_engine() or _start_or_stop(say)
         try:
             yield engine
         finally:
@@ -127,6 +127,15 @@ def stop_started_engine(say: Say) -> None:
         os.kill(record["pid"], signal.SIGTERM)
         wait_until(lambda: not _is_same_process(record), 30, threading.Event())
     _record_path().unlink(missing_ok=True)
+
+
+def _start_or_stop(say: Say) -> Engine:
+    """Start an engine; one that does not come up, or is not waited for, is stopped again."""
+    try:
+        return _start(say)
+    except BaseException:
+        stop_started_engine(say)
+        raise
 
 
 def _start(say: Say) -> Engine:

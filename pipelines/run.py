@@ -36,11 +36,14 @@ class CampaignRun:
     on_event: OnEvent
     stop: threading.Event = field(default_factory=threading.Event)
     images: Images | None = None
+    early: threading.Event = field(default_factory=threading.Event)
+    """Set until trials run: so long there is nothing to take down, and Ctrl-C may interrupt at once."""
 
     def build(self) -> None:
         """Remove leftovers of a killed run, then build what is missing."""
         sweep(self.engine, lambda line: self.on_event("", line))
         self.images = build_all(self.engine, self.prepared, lambda line: self.on_event("", line))
+        self.early.clear()
 
     def unfinished(self) -> list[TrialPlan]:
         """The trials that are not sealed."""
@@ -112,11 +115,17 @@ def run_plain(run: CampaignRun) -> Summary:
 
 
 @contextmanager
-def stopping_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C and SIGTERM set `stop`, so that trials take themselves down; a second one interrupts at once."""
+def stopping_on_signals(stop: threading.Event, early: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set `stop`, so that trials take themselves down; a second one interrupts at once.
+
+    Args:
+        stop: is set.
+        early: while this is set, the first one interrupts at once, too: a build does not look at `stop`.
+    """
 
     def on_signal(_number: int, _frame: object) -> None:
-        if stop.is_set():
+        if stop.is_set() or early.is_set():
+            stop.set()
             raise KeyboardInterrupt
         stop.set()
 

@@ -53,13 +53,16 @@ def run_campaign(wishes: Wishes) -> Summary:
     if todo == 0 and not wishes.ui:
         console.print(f"{shown(folder)}: every trial is sealed already (--fresh runs them again)", highlight=False)
         return score_campaign(folder)
-    stop = threading.Event()
+    stop, early = threading.Event(), threading.Event()
+    early.set()
     reporter = Reporter(console, todo, prepared.definition.parallel)
-    with stopping_on_signals(stop), ExitStack() as stack:
+    with stopping_on_signals(stop, early), ExitStack() as stack:
         sweep_servers(lambda line: reporter("", line))
         engine = stack.enter_context(engine_for(lambda line: reporter("", line), wishes.keep_engine))
         server = stack.enter_context(serving()) if wishes.prefect or wishes.ui else None
-        return _run(CampaignRun(engine, prepared, folder, reporter, stop), reporter, server, wishes, console)
+        return _run(
+            CampaignRun(engine, prepared, folder, reporter, stop, early=early), reporter, server, wishes, console
+        )
 
 
 def _run(run: CampaignRun, reporter: Reporter, server: Server | None, wishes: Wishes, console: Console) -> Summary:

@@ -263,7 +263,7 @@ def _collect(deployment: Deployment, target: Target, gathered: Gathered) -> None
     gathered.telemetry = [record for record in placed if not record.outside]
     left_out = len(placed) - len(gathered.telemetry)
     if left_out:
-        gathered.notes.append(f"{left_out} telemetry records about processes outside the trial's nodes were left out")
+        gathered.log.append(f"left out: {left_out} telemetry records about processes outside the trial's nodes")
 
 
 def _sample(target: Target, deployment: Deployment | None, gathered: Gathered) -> None:
