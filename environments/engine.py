@@ -30,6 +30,8 @@ Say = Callable[[str], None]
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 START_TIMEOUT_S = 60.0
 CALL_TIMEOUT_S = 120
+_daemons: list[subprocess.Popen[bytes]] = []
+"""Engines that this very process started: its children, to be reaped by it."""
 NOT_ANSWERING = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
 
@@ -177,6 +179,7 @@ def _start_daemon() -> None:
             stderr=log,
             start_new_session=True,  # Ctrl-C must reach pij first, which then takes its containers down
         )
+    _daemons.append(process)
     _write_record({"pid": process.pid, "started": process_start(process.pid)})
 
 
@@ -221,17 +224,9 @@ def process_start(pid: int) -> str | None:
 
 def _is_same_process(record: Mapping[str, object]) -> bool:
     pid = record.get("pid")
-    if isinstance(pid, int):
-        _reap(pid)
+    for daemon in _daemons:
+        daemon.poll()  # else one that has ended would look alive as a zombie
     return isinstance(pid, int) and process_start(pid) == record.get("started") is not None
-
-
-def _reap(pid: int) -> None:
-    """Collect the daemon if it is our own child, so that it does not look alive as a zombie."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
 
 
 def _record_path() -> Path:

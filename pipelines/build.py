@@ -3,6 +3,7 @@
 A product that does not build spoils only its own trials: the failure is kept and becomes their result.
 """
 
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -97,7 +98,8 @@ def _context(folder: Path, component: Component, scratch: Path, say: Say) -> Pat
     done = subprocess.run(  # noqa: S603  # our own uv; the requirements are pinned by hash
         [
             uv.find_uv_bin(), "pip", "install", "--quiet", "--target", str(copy / "python"),
-            "--python-version", component.build.python_version, "--python-platform", "x86_64-manylinux_2_28",
+            "--python-version", component.build.python_version,
+            "--python-platform", f"{platform.machine()}-manylinux_2_28",
             "--only-binary", ":all:", "--require-hashes", "--no-deps",
             "-r", str(folder / component.build.python_requirements),
         ],

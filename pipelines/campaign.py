@@ -3,6 +3,8 @@
 import hashlib
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -147,17 +149,20 @@ def prepare(
         more_procedures, more = read_procedures(path.parent / definition.procedures)
         procedures, problems = procedures | more_procedures, problems + more
     given = content or {}
-    plan_folder, environment_folder = (
-        find("plan", definition.plan, path.parent),
-        find("environment", definition.environment, path.parent),
-    )
-    problems += lint_environment(environment_folder)
-    environment = read_environment(environment_folder)
-    problems += lint_plan(plan_folder, procedures, catalogue, environment)
+    plan_folder = environment_folder = environment = None
+    with _noting(problems):
+        environment_folder = find("environment", definition.environment, path.parent)
+        problems += lint_environment(environment_folder)
+        environment = read_environment(environment_folder)
+    with _noting(problems):
+        plan_folder = find("plan", definition.plan, path.parent)
+        read_plan(plan_folder)
+        if environment is not None:
+            problems += lint_plan(plan_folder, procedures, catalogue, environment)
     entries, more = _entries(path, definition, given, only)
     problems += more
-    if problems:
-        raise ContentError(problems)
+    if problems or plan_folder is None or environment_folder is None or environment is None:
+        raise ContentError(list(dict.fromkeys(problems)))
     plan = read_plan(plan_folder)
     used = {
         step.procedure: procedures[step.procedure].model_dump(mode="json", exclude={"path", "line"})
@@ -214,11 +219,14 @@ def _entries(
     problems: list[Problem] = []
     _data, lines = load_yaml(path)
     for index, entry in enumerate(definition.entries):
-        folder = find("product", entry.product, path.parent)
-        problems += [p for p in lint_product(folder) if p not in problems]
-        product = read_product(folder)
-        arm = next((arm for arm in product.arms if arm.id == entry.arm), None)
-        if arm is None:
+        with _noting(problems):
+            folder = find("product", entry.product, path.parent)
+            problems += lint_product(folder)
+            product = read_product(folder)
+            arm = next((arm for arm in product.arms if arm.id == entry.arm), None)
+            if arm is not None:
+                entries.append(_with_content(folder, product, arm, content))
+                continue
             problems.append(
                 Problem(
                     path=shown(path),
@@ -229,8 +237,6 @@ def _entries(
                     mend=f"Name an arm of {product.id}.",
                 )
             )
-            continue
-        entries.append(_with_content(folder, product, arm, content))
     keys = [entry.key for entry in entries]
     for wanted in only:
         if wanted not in keys:
@@ -241,6 +247,15 @@ def _entries(
                 )
             )  # fmt: skip
     return tuple(entry for entry in entries if not only or entry.key in only), problems
+
+
+@contextmanager
+def _noting(problems: list[Problem]) -> Iterator[None]:
+    """Note the problems of one file and go on with the next, so that all are shown at once."""
+    try:
+        yield
+    except ContentError as error:
+        problems += error.problems
 
 
 def _with_content(folder: Path, product: Product, arm: Arm, content: dict[str, Path]) -> ArmOfProduct:

@@ -26,7 +26,8 @@ def provenance(engine: Engine) -> dict[str, str]:
 
 @cache
 def _commit() -> str:
-    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain"])
+    status = ["git", "status", "--porcelain", "--", ".", ":!results/published"]  # what is made, not what makes it
+    commands = (["git", "rev-parse", "HEAD"], status)
     answers = []
     for command in commands:
         try:

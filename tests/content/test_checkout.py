@@ -3,11 +3,14 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from pipelines.campaign import prepare
 from pipelines.lint import lint_everything, lint_paths
 from pipelines.schemas import ALL, FOLDER
+from results.errors import ContentError
 from results.paths import ROOT
 from results.schemas import schema_text
 
@@ -94,3 +97,21 @@ def test_a_broken_campaign_exits_2_and_starts_nothing(tmp_path):
     done = subprocess.run([ROOT / ".venv" / "bin" / "pij", "run", str(path)], capture_output=True, text=True)
     assert (done.returncode, "3 problem(s); nothing was started" in done.stderr) == (2, True)
     assert f"{path}:7: entires: found unknown field 'entires'" in done.stderr
+
+
+def test_problems_of_several_files_are_shown_at_once(tmp_path):
+    """Else a vendor mends one file a run."""
+    (tmp_path / "bad_product").mkdir()
+    (tmp_path / "bad_product" / "product.yaml").write_text("id: bad_product\nname: 1\n")
+    (tmp_path / "bad_plan").mkdir()
+    (tmp_path / "bad_plan" / "plan.yaml").write_text("id: [\n")
+    path = tmp_path / "all.yaml"
+    path.write_text(
+        "id: all\ntitle: {en: x, ja: x}\nplan: bad_plan\nenvironment: nowhere\nseed: 1\n"
+        "entries:\n  - {product: bad_product}\n  - {product: fail2ban, arm: none}\n"
+    )
+    with pytest.raises(ContentError) as caught:
+        prepare(str(path))
+    files = {Path(problem.path).name for problem in caught.value.problems}
+    assert files == {"product.yaml", "plan.yaml", "nowhere", "all.yaml"}
+    assert all(problem.found and problem.allowed and problem.mend for problem in caught.value.problems)
