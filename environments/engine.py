@@ -29,6 +29,7 @@ from results.paths import state_folder
 Say = Callable[[str], None]
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
 CALL_TIMEOUT_S = 120
 _daemons: list[subprocess.Popen[bytes]] = []
 """Engines that this very process started: its children, to be reaped by it."""
@@ -127,7 +128,9 @@ def stop_started_engine(say: Say) -> None:
     elif _is_same_process(record):
         say("stopping the Docker engine that pij started")
         os.kill(record["pid"], signal.SIGTERM)
-        wait_until(lambda: not _is_same_process(record), 30, threading.Event())
+        wait_until(lambda: not _is_same_process(record), STOP_TIMEOUT_S, threading.Event())
+        for daemon in _daemons:
+            daemon.wait(STOP_TIMEOUT_S)
     _record_path().unlink(missing_ok=True)
 
 

@@ -17,13 +17,6 @@ LARGEST_COPY = 5_000_000
 MOST_ROWS = 2_000
 """Rows of a trial's alert table."""
 _CAMPAIGN_FILES = ("campaign.json", "attack.json", "summary.json", "verdicts.parquet", "attributions.parquet")
-_TRIAL_FILES = (
-    "trial.json",
-    "steps.parquet",
-    "alerts.parquet",
-    "telemetry.parquet",
-    "resources.parquet",
-)
 
 
 def copy_campaign(campaign_folder: Path, data: Path) -> None:
@@ -35,18 +28,21 @@ def copy_campaign(campaign_folder: Path, data: Path) -> None:
 
 
 def export_trial(folder: Path, evidence: TrialEvidence, data: Path) -> None:
-    """One sealed trial: its files where they are small enough, its steps and alerts as tables."""
+    """One sealed trial as it is, so that `pij score` works on it, and its steps and alerts as tables beside it."""
     place = data / "trials" / evidence.trial.trial_id
     place.mkdir(parents=True)
-    sources = [folder / name for name in _TRIAL_FILES if (folder / name).is_file()]
+    sources = sorted(path for path in folder.iterdir() if path.name != "seal.json")
     copied = [source for source in sources if source.stat().st_size <= LARGEST_COPY]
     for source in copied:
         shutil.copyfile(source, place / source.name)
     # `seal.json` is what makes a folder a trial: one that lacks a table must not be taken for one.
     seal = "seal.json" if len(copied) == len(sources) else "seal-of-all-files.json"
     shutil.copyfile(folder / "seal.json", place / seal)
-    write_table(place / "steps.csv", StepExecution, evidence.steps)
-    write_table(place / "alerts.csv", Observation, list(evidence.alerts.values())[:MOST_ROWS])
+    tables = data / "tables"
+    tables.mkdir(exist_ok=True)
+    name = evidence.trial.trial_id
+    write_table(tables / f"{name}-steps.csv", StepExecution, evidence.steps)
+    write_table(tables / f"{name}-alerts.csv", Observation, list(evidence.alerts.values())[:MOST_ROWS])
 
 
 def export_verdicts(verdicts: Sequence[Verdict], data: Path) -> None:

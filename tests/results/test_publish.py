@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -236,3 +237,12 @@ def test_the_terminal_table_has_a_row_for_each_arm_in_both_languages(campaign: P
     assert len(japanese) == len(english) == len(arms) + 1
     assert [row[1:] for row in japanese[1:]] == [row[1:] for row in english[1:]]
     assert {len(row) for row in (*japanese, *english)} == {9}
+
+
+def test_a_reader_can_score_what_was_published_and_gets_the_same_bytes(site: Path, tmp_path):
+    """Else a buyer would have to believe the page."""
+    copy = tmp_path / "data"
+    shutil.copytree(site / "data", copy)
+    score_campaign(copy)
+    for name in ("summary.json", "verdicts.parquet", "attributions.parquet"):
+        assert (copy / name).read_bytes() == (site / "data" / name).read_bytes()
