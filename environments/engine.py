@@ -136,10 +136,12 @@ def stop_started_engine(say: Say) -> None:
 
 def _start_or_stop(say: Say) -> Engine:
     """Start an engine; one that does not come up, or is not waited for, is stopped again."""
+    before = _read_record()
     try:
         return _start(say)
     except BaseException:
-        stop_started_engine(say)
+        if _read_record() != before:  # never the one that another pij started
+            stop_started_engine(say)
         raise
 
 
