@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from attacks.atomic import Procedure
+from attacks.atomic import PLACEHOLDER, Procedure
+from attacks.draw import in_way
 from attacks.lint_evidence import lint_evidence
-from attacks.lint_step import lint_step
-from attacks.plan import Drawn, Plan
+from attacks.lint_step import lint_procedure, lint_step
+from attacks.plan import Drawn, Plan, Step
 from environments.lint import MARKERS, Place, Report
 from environments.manifest import Environment
 from results.attack import Catalogue
@@ -14,6 +15,7 @@ from results.documents import check, load_yaml
 from results.errors import ContentError, Problem
 from results.records import StepKind
 
+MOST_OCCURRENCES = 100
 KINDS_OF_DRAWING = ("one_of", "pattern", "between")
 
 
@@ -49,9 +51,38 @@ def lint_plan(
     values = {*plan.draw, *environment.nodes}
     for index, step in enumerate(plan.steps):
         here = _below(report, ("steps", index))
+        _lint_users(step, plan, environment, here)
+        _lint_occurrence(step, plan, here)
         lint_step(step, plan.id, procedures, catalogue, environment, here)
         lint_evidence(step, values, environment, here)
+        for number, way in enumerate(step.alternatives):
+            there = _below(here, ("alternatives", number))
+            other = in_way(step, number + 1)
+            lint_procedure(other, plan.id, procedures, there)
+            if way.verify or way.criteria or way.arguments:
+                lint_evidence(other, values, environment, there)
     return problems
+
+
+def _lint_users(step: Step, plan: Plan, environment: Environment, report: Report) -> None:
+    """Every user that the seed may choose must be one of the node's logins."""
+    node = environment.nodes.get(step.node)
+    if node is None:
+        return  # reported with the node
+    names = [match.group(1) for match in PLACEHOLDER.finditer(step.user)]
+    users = [step.user]
+    for name in names:
+        drawn = plan.draw.get(name)
+        if drawn is None or not drawn.one_of:
+            allowed = f"a drawn value with `one_of`: {', '.join(n for n, d in plan.draw.items() if d.one_of) or 'none'}"
+            report(("user",), f"#{{{name}}}", allowed, "Draw the user among the node's logins.")
+            return
+        users = [user.replace(f"#{{{name}}}", value) for user in users for value in drawn.one_of]
+    allowed = ", ".join(node.logins) or "nobody: the node has no logins"
+    for user in users:
+        if user not in node.logins:
+            mend = f"Name one of {step.node}'s logins, or add it to the environment."
+            report(("user",), repr(user), allowed, mend)
 
 
 def _below(report: Report, parent: Place) -> Report:
@@ -72,8 +103,12 @@ def _lint_names(plan: Plan, folder: Path, environment: Environment, report: Repo
     for drawn in plan.draw:
         if drawn in environment.nodes:
             report(("draw", drawn), f"{drawn!r}, which is a node too", "a name of its own", "Rename the drawn value.")
-    if not any(step.kind is StepKind.MALICIOUS for step in plan.steps):
+    malicious = [index for index, step in enumerate(plan.steps) if step.kind is StepKind.MALICIOUS]
+    if plan.baseline is None and not malicious:
         report(("steps",), "no malicious step", "at least one", "Without one there is nothing to detect.")
+    if plan.baseline is not None:
+        for index in malicious:
+            report(("steps", index), "a malicious step", "benign steps only in a baseline", "Move it to a chain.")
 
 
 def _lint_drawn(drawn: Drawn, plan_id: str, report: Report) -> None:
@@ -88,6 +123,19 @@ def _lint_drawn(drawn: Drawn, plan_id: str, report: Report) -> None:
         for text in (drawn.pattern or "",) if kind == "pattern" else drawn.one_of:
             if any(marker in text.lower() for marker in (*MARKERS, plan_id)):
                 report((kind,), repr(text), "nothing that names the evaluation", "A product could know it by heart.")
+
+
+def _lint_occurrence(step: Step, plan: Plan, report: Report) -> None:
+    fewest, most = step.occurs
+    if plan.baseline is None and (step.occurs, step.during) != ((1, 1), (0.0, 1.0)):
+        report(("occurs",), f"occurs {list(step.occurs)}, during {list(step.during)}", "these in a baseline only",
+               "Remove them, or give the plan a `baseline`.")  # fmt: skip
+    if not 0 <= fewest <= most <= MOST_OCCURRENCES or most == 0:
+        report(("occurs",), str(list(step.occurs)), f"[at least, at most], up to {MOST_OCCURRENCES}", "Correct it.")
+    if not 0.0 <= step.during[0] <= step.during[1] <= 1.0:
+        report(("during",), str(list(step.during)), "[begin, end] between 0 and 1", "Correct it.")
+    if plan.baseline is not None and step.needs:
+        report(("needs",), ", ".join(step.needs), "nothing in a baseline", "Let the action stand alone.")
 
 
 def _lint_order(plan: Plan, report: Report) -> None:

@@ -25,6 +25,12 @@ def lint_step(
     procedure = procedures.get(step.procedure) if step.procedure else None
     _lint_attack(step, step.technique or (procedure.technique if procedure else None), catalogue, report)
     _lint_data_components(step, catalogue, report)
+    lint_procedure(step, plan_id, procedures, report)
+
+
+def lint_procedure(step: Step, plan_id: str, procedures: Mapping[str, Procedure], report: Report) -> None:
+    """Report every problem of the procedure that a step, or one of its alternatives, runs."""
+    procedure = procedures.get(step.procedure) if step.procedure else None
     if step.kind is StepKind.PLACEBO:
         if step.procedure is not None:
             report(("procedure",), step.procedure, "nothing: a placebo does nothing", "Remove it.")
@@ -41,9 +47,6 @@ def _lint_where(step: Step, environment: Environment, report: Report) -> None:
     node = environment.nodes.get(step.node)
     if node is None:
         report(("node",), repr(step.node), ", ".join(environment.nodes), "Name a node of the environment.")
-    elif step.user not in node.logins:
-        allowed = ", ".join(node.logins) or "nobody: the node has no logins"
-        report(("user",), repr(step.user), allowed, f"Name one of {step.node}'s logins, or add it to the environment.")
 
 
 def _lint_attack(step: Step, technique: str | None, catalogue: Catalogue, report: Report) -> None:

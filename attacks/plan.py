@@ -9,6 +9,7 @@ from results.documents import Definition, read_document
 from results.records import Condition, Slug, StepKind, TacticId, TechniqueId, Text
 
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+Shell = Annotated[str, StringConstraints(pattern=r"^(bash|sh)$")]
 Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 
@@ -56,6 +57,17 @@ class Touches(Definition):
     """`address` or `address:port` of the other end; `#{attacker}` and `#{target}` are the nodes' addresses."""
 
 
+class Alternative(Definition):
+    """Another way to do the same step: another tool, another encoding. The seed chooses one way."""
+
+    procedure: Guid
+    arguments: dict[str, str] = {}
+    criteria: tuple[tuple[Condition, ...], ...] = ()
+    """Instead of the step's, if given."""
+    verify: tuple[Fact, ...] = ()
+    """Instead of the step's, if given."""
+
+
 class Step(Definition):
     """One procedure run once on one node with fixed arguments."""
 
@@ -71,8 +83,15 @@ class Step(Definition):
     """The procedure's name if not given."""
     node: Slug
     user: str
+    """Who runs it; `#{name}` is a drawn value, each of which must be one of the node's logins."""
     arguments: dict[str, str] = {}
     """Input arguments of the procedure; `#{name}` here is a drawn value of the plan."""
+    alternatives: tuple[Alternative, ...] = ()
+    """Other ways to do the same (tool substitutes, encodings); the seed chooses among the step's own and these."""
+    shells: tuple[Shell, ...] = ()
+    """Shells that the command is good for; the seed chooses one. The procedure's own executor if not given."""
+    shuffle: Slug | None = None
+    """Neighbouring malicious steps with the same word here run in an order that the seed draws."""
     needs: tuple[StepId, ...] = ()
     verify: tuple[Fact, ...] = ()
     """All must hold; required for malicious and benign steps."""
@@ -84,6 +103,19 @@ class Step(Definition):
     twin_of: StepId | None = None
     """For benign steps."""
     timeout_s: float = 30.0
+    occurs: tuple[int, int] = (1, 1)
+    """In a baseline: how often the action is done, at least and at most; drawn values are drawn anew each time."""
+    during: tuple[float, float] = (0.0, 1.0)
+    """In a baseline: the part of its duration in which the action may begin, e.g. [0.0, 0.2] for early in the day."""
+
+
+class Baseline(Definition):
+    """Ordinary work alone, each action at its time: what false alarms are measured with."""
+
+    duration_s: float = Field(ge=60, le=86_400)
+    """How much time the activity stands for; the seed spreads the actions over it."""
+    compress: float = Field(default=60.0, ge=1.0, le=1000.0)
+    """How many times faster it is replayed."""
 
 
 class Drawn(Definition):
@@ -106,6 +138,8 @@ class Plan(Definition):
     environment: Slug
     isolation: Annotated[str, StringConstraints(pattern=r"^trial$")] = Field(default="trial")
     """`trial`: one environment through the whole chain."""
+    baseline: Baseline | None = None
+    """For a plan of benign steps only."""
     draw: dict[Slug, Drawn] = {}
     steps: tuple[Step, ...]
 

@@ -5,6 +5,7 @@ the oracle looks from outside.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -67,19 +68,22 @@ class Replay:
             session.close()
         self._sessions.clear()
 
-    def run(self, steps: Sequence[Step], on_step: OnStep) -> None:
+    def run(self, steps: Sequence[Step], on_step: OnStep, begins_s: Sequence[float] = ()) -> None:
         """Run the steps in the order given.
 
         Args:
             steps: filled in: no `#{name}` is left in them.
             on_step: called before each with (number from 0, of how many, step).
+            begins_s: for each step, seconds after now before which it does not begin; none waits if this is empty.
 
         Raises:
             Interrupted: the user asked to stop.
             TargetError: a session or the witness was lost.
         """
+        began = time.monotonic()
         for number, step in enumerate(steps):
-            if self._stop.is_set():
+            ahead_s = began + begins_s[number] - time.monotonic() if begins_s else 0.0
+            if self._stop.wait(max(0.0, ahead_s)):
                 raise Interrupted("stopped by the user")
             on_step(number, len(steps), step)
             self._runs.append(self._run_one(step, len(self._runs)))
@@ -92,6 +96,8 @@ class Replay:
     def _run_one(self, step: Step, position: int) -> StepRun:
         procedure = self._procedures[step.procedure] if step.procedure else None
         instance = instantiate(procedure, step.arguments) if procedure else PLACEBO
+        if step.shells:
+            instance = instance.model_copy(update={"executor": step.shells[0]})
         run = StepRun(step, position, instance, procedure, None, None, {}, {})
         run.not_run = self._obstacle(step)
         if run.not_run is not None:

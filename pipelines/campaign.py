@@ -144,10 +144,11 @@ def prepare(
     if as_id:
         definition = definition.model_copy(update={"id": as_id})
     catalogue = load_catalogue(attack, state_folder() / "attack")
-    procedures, problems = all_procedures()
+    procedures, unread = all_procedures()
+    problems: list[Problem] = []
     if definition.procedures is not None:
         more_procedures, more = read_procedures(path.parent / definition.procedures)
-        procedures, problems = procedures | more_procedures, problems + more
+        procedures, unread = procedures | more_procedures, unread + more
     given = content or {}
     plan_folder = environment_folder = environment = None
     with _noting(problems):
@@ -156,7 +157,8 @@ def prepare(
         environment = read_environment(environment_folder)
     with _noting(problems):
         plan_folder = find("plan", definition.plan, path.parent)
-        read_plan(plan_folder)
+        if not uses(read_plan(plan_folder)) <= set(procedures):
+            problems += unread
         if environment is not None:
             problems += lint_plan(plan_folder, procedures, catalogue, environment)
     entries, more = _entries(path, definition, given, only)
@@ -164,11 +166,7 @@ def prepare(
     if problems or plan_folder is None or environment_folder is None or environment is None:
         raise ContentError(list(dict.fromkeys(problems)))
     plan = read_plan(plan_folder)
-    used = {
-        step.procedure: procedures[step.procedure].model_dump(mode="json", exclude={"path", "line"})
-        for step in plan.steps
-        if step.procedure
-    }
+    used = {guid: procedures[guid].model_dump(mode="json", exclude={"path", "line"}) for guid in sorted(uses(plan))}
     plan_digest = _digest([_folder_digest(plan_folder), used])
     environment_digest = _folder_digest(environment_folder)
     trials = tuple(_matrix(definition, entries))
@@ -194,6 +192,12 @@ def prepare(
         trials=trials,
         digest=digest,
     )
+
+
+def uses(plan: Plan) -> set[str]:
+    """GUIDs of the procedures that a plan's steps and their alternatives run."""
+    named = {way.procedure for step in plan.steps for way in step.alternatives}
+    return named | {step.procedure for step in plan.steps if step.procedure}
 
 
 def all_procedures() -> tuple[dict[str, Procedure], list[Problem]]:

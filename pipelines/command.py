@@ -105,6 +105,34 @@ def run(
 
 
 @app.command()
+def rehearse(
+    plans: Annotated[list[str] | None, typer.Argument(help="Plan ids or folders; every plan if none is given.")] = None,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="How often, each time with another seed.")] = 1,
+    parallel: Annotated[int, typer.Option(min=1, max=16, help="Trials at once.")] = 2,
+    keep_engine: Annotated[bool, typer.Option(help="Leave a Docker engine that pij started running.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run plans without any product and show every step whose effect the oracle did not see.
+
+    Exits 0 if every oracle was true in every run, 1 if not.
+    """
+    from pipelines.session import rehearse_plans
+
+    with _explaining(as_json):
+        found = rehearse_plans(plans or [], repeat, parallel, keep_engine, quiet=as_json)
+        if as_json:
+            _print_json([one.model_dump(mode="json") for one in found])
+        else:
+            header = ["plan", "seed", "status", "oracles true", "seconds"]
+            _print_table(header, [[r.plan, r.seed, r.status, f"{r.confirmed}/{r.steps}", r.duration_s] for r in found])
+            for one in found:
+                for line in (*one.failures, *([one.reason] if one.reason else [])):
+                    typer.echo(_visible(f"{one.plan}: {line}"))
+        if not all(one.is_sound for one in found):
+            raise typer.Exit(1)
+
+
+@app.command()
 def score(
     campaign: Annotated[str, typer.Argument(help="Campaign id, or the folder of its results.")] = "demo",
     as_json: AsJson = False,

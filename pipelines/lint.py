@@ -8,8 +8,8 @@ from attacks.lint import lint_plan
 from attacks.plan import read_plan
 from environments.lint import lint_environment
 from environments.manifest import read_environment
-from pipelines.campaign import CampaignDefinition, all_procedures
-from pipelines.registry import campaigns, find, folders
+from pipelines.campaign import CampaignDefinition, all_procedures, uses
+from pipelines.registry import PROCEDURES, campaigns, find, folders
 from products.lint import lint_product
 from results.documents import read_document
 from results.errors import ContentError, Problem
@@ -19,6 +19,7 @@ from results.paths import state_folder
 def lint_everything(attack: Path | None = None) -> list[Problem]:
     """Every problem of the checkout's content."""
     paths = [folder for kind in ("product", "environment", "plan") for folder in folders(kind)]
+    paths += PROCEDURES
     return lint_paths([*paths, *campaigns()], attack)
 
 
@@ -53,7 +54,10 @@ def _lint(path: Path, attack: Path | None) -> list[Problem]:
 def _lint_plan(path: Path, attack: Path | None) -> list[Problem]:
     procedures, problems = all_procedures()
     catalogue = load_catalogue(attack, state_folder() / "attack")
-    environment = read_environment(find("environment", read_plan(path).environment))
+    plan = read_plan(path)
+    environment = read_environment(find("environment", plan.environment))
+    if uses(plan) <= set(procedures):
+        problems = []  # another folder's, and shown with it
     return problems + lint_plan(path, procedures, catalogue, environment)
 
 

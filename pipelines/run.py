@@ -66,6 +66,19 @@ class CampaignRun:
             self.stop,
         )
 
+    def run_all(self) -> None:
+        """Build, then run every unfinished trial, as many at once as the campaign says."""
+        self.build()
+        with ThreadPoolExecutor(max_workers=self.prepared.definition.parallel) as pool:
+            jobs = [pool.submit(self.run_one, trial) for trial in self.unfinished()]
+            try:
+                done, _waiting = wait(jobs, return_when=FIRST_EXCEPTION)
+                for job in done:
+                    job.result()
+            except BaseException:
+                self.stop.set()
+                raise
+
 
 def open_campaign(prepared: Prepared, runs: Path, fresh: bool) -> Path:
     """The campaign's folder, new or resumed.
@@ -101,16 +114,7 @@ def run_plain(run: CampaignRun) -> Summary:
         Interrupted: the user asked to stop; what was sealed stays.
         EvaluationError: the engine or the disk failed; what was sealed stays.
     """
-    run.build()
-    with ThreadPoolExecutor(max_workers=run.prepared.definition.parallel) as pool:
-        jobs = [pool.submit(run.run_one, trial) for trial in run.unfinished()]
-        try:
-            done, _waiting = wait(jobs, return_when=FIRST_EXCEPTION)
-            for job in done:
-                job.result()
-        except BaseException:
-            run.stop.set()
-            raise
+    run.run_all()
     return score_campaign(run.folder)
 
 

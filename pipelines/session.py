@@ -14,6 +14,8 @@ from environments.sweep import sweep
 from pipelines.campaign import prepare
 from pipelines.prefect_server import Server, serving, sweep_servers
 from pipelines.progress import Reporter
+from pipelines.registry import folders
+from pipelines.rehearsal import Rehearsal, rehearse
 from pipelines.run import CampaignRun, open_campaign, run_plain, stopping_on_signals
 from results.errors import Interrupted
 from results.paths import runs_folder, shown
@@ -94,6 +96,28 @@ def _run_trials(run: CampaignRun, wishes: Wishes) -> Summary:
     from pipelines.flows import run_in_flow  # Prefect takes two seconds to import
 
     return run_in_flow(run)
+
+
+def rehearse_plans(plans: list[str], repeat: int, parallel: int, keep_engine: bool, quiet: bool) -> list[Rehearsal]:
+    """Rehearse plans (every one of the checkout if none is named), one after the other.
+
+    Raises:
+        ContentError: a plan is wrong; nothing was started for it.
+        Interrupted: the user asked to stop.
+    """
+    console = Console(stderr=True, quiet=quiet)
+    names = plans or [folder.name for folder in folders("plan")]
+    reporter = Reporter(console, repeat * len(names), parallel)
+    stop, early = threading.Event(), threading.Event()
+    early.set()
+    found: list[Rehearsal] = []
+    with stopping_on_signals(stop, early), engine_for(lambda line: reporter("", line), keep_engine) as engine:
+        with reporter.showing():
+            for name in names:
+                found += rehearse(engine, name, repeat, parallel, reporter, {"stop": stop, "early": early})
+        if stop.is_set():
+            raise Interrupted("stopped by the user")
+    return found
 
 
 def sweep_everything(everything: bool, say: Say) -> dict[str, int]:

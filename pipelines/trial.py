@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attacks.draw import arrange, draw_values, fill_step
+from attacks.draw import begins, realise
 from attacks.plan import Step
 from attacks.replay import Replay
 from environments.engine import NOT_ANSWERING, Engine
@@ -213,9 +213,9 @@ def _replay(
     tell: Say,
     stop: threading.Event,
 ) -> None:
-    values = draw_values(prepared.plan, trial.seed)
-    values |= {name: node.addresses[0] for name, node in target.nodes.items() if node.addresses}
-    steps = [fill_step(step, values) for step in arrange(prepared.plan, trial.seed)]
+    addresses = {name: node.addresses[0] for name, node in target.nodes.items() if node.addresses}
+    realised = realise(prepared.plan, trial.seed, addresses)
+    steps = [step for step, _at_s in realised]
     replay = Replay(target, prepared.procedures, prepared.catalogue, stop)
 
     def on_step(number: int, total: int, step: Step) -> None:
@@ -228,7 +228,7 @@ def _replay(
             replay.open_sessions(steps)
         _sample(target, deployment, gathered)
         with _phase(gathered, "replay"):
-            replay.run(steps, on_step)
+            replay.run(steps, on_step, begins(realised, prepared.plan.baseline))
         _sample(target, deployment, gathered)
     finally:
         if not stop.is_set():
