@@ -1,29 +1,24 @@
 """Atomic Red Team YAML, read as upstream writes it; its bytes are never changed, only `#{name}` filled in."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attacks.plan import Guid
-from results.documents import Definition, Lines, load_yaml
-from results.errors import ContentError, EvaluationError, Problem
-from results.records import TechniqueId
+from attacks.procedure import Dependency, Executor, InputArgument, Procedure
+from results.documents import SAFE_LOADER, Lines, load_yaml
+from results.errors import ContentError, Problem
 
-REPLAYABLE = ("bash", "sh")
-PLACEHOLDER = re.compile(r"#\{([A-Za-z0-9_]+)\}")
-PAYLOAD_FOLDER = "PathToAtomicsFolder"
-"""What upstream writes for the folder with its payload files; no node has it."""
 GUID_FIELD = "auto_generated_guid"
 TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
 OFFICIAL_NAME = re.compile(r"T\d{4}(\.\d{3})?\.ya?ml")
 HOLDS_TESTS = re.compile(rb"^atomic_tests:", re.MULTILINE)
 
 
-class _TextLoader(yaml.SafeLoader):
+class _TextLoader(SAFE_LOADER):  # type: ignore[valid-type, misc]  # C or Python, as it is installed
     """Scalars stay as they are written: `0755` is a file mode, not the number 493."""
 
 
@@ -31,54 +26,14 @@ _TextLoader.yaml_implicit_resolvers = {
     first: [
         (tag, pattern) for tag, pattern in resolvers if tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
     ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, resolvers in SAFE_LOADER.yaml_implicit_resolvers.items()
 }
-
-
-class InputArgument(BaseModel):
-    """One argument of a procedure."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
-
-    description: str = ""
-    type: str = "string"
-    default: str | None = None
-    """None: a step must give a value. Upstream's `default:` with nothing behind it means the empty text."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_empty_text(cls, data: Any) -> Any:  # noqa: ANN401  # as pydantic hands it over
-        if isinstance(data, dict) and "default" in data and data["default"] is None:
-            return {**data, "default": ""}
-        return data
-
-
-class Executor(BaseModel):
-    """How a procedure is carried out."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str
-    command: str | None = None
-    cleanup_command: str | None = None
-    elevation_required: bool = False
-    steps: str | None = None
-
-
-class Dependency(BaseModel):
-    """What must be there before a procedure can run."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    description: str
-    prereq_command: str | None = None
-    get_prereq_command: str | None = None
 
 
 class _Test(BaseModel):
     """One entry of `atomic_tests`, upstream's own keys."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     auto_generated_guid: Guid
@@ -88,40 +43,6 @@ class _Test(BaseModel):
     dependency_executor_name: str | None = None
     dependencies: tuple[Dependency, ...] | None = None
     executor: Executor
-
-
-class Procedure(Definition):
-    """One way to carry out a technique."""
-
-    guid: str
-    name: str
-    technique: TechniqueId
-    description: str
-    platforms: tuple[str, ...]
-    arguments: dict[str, InputArgument]
-    dependencies: tuple[Dependency, ...]
-    executor: Executor
-    path: str
-    line: int | None
-
-    @property
-    def obstacle(self) -> str | None:
-        """Why it can't be replayed at all; None if it can."""
-        if self.executor.name not in REPLAYABLE:
-            return f"executor {self.executor.name!r}; replayed are {', '.join(REPLAYABLE)}"
-        if not self.executor.command:
-            return "it has no command"
-        if "linux" not in self.platforms:
-            return f"for {', '.join(self.platforms)} only"
-        return None
-
-
-class Instance(Definition):
-    """A procedure with its arguments filled in: the bytes that are executed."""
-
-    command: str
-    cleanup: str | None
-    executor: str
 
 
 def read_procedures(folder: Path) -> tuple[dict[str, Procedure], list[Problem]]:
@@ -138,7 +59,7 @@ def read_procedures(folder: Path) -> tuple[dict[str, Procedure], list[Problem]]:
     for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
         if not _holds_procedures(path):
             continue
-        procedures, more = _read_file(path)
+        procedures, more = read_atomics(path)
         problems += more
         for procedure in procedures:
             first = found.setdefault(procedure.guid, procedure)
@@ -150,44 +71,6 @@ def read_procedures(folder: Path) -> tuple[dict[str, Procedure], list[Problem]]:
     return found, problems
 
 
-def instantiate(procedure: Procedure, arguments: Mapping[str, str]) -> Instance:
-    """Fill in the arguments, in one pass: a value that holds `#{x}` itself stays as it is.
-
-    Raises:
-        EvaluationError: an argument that it does not have, or one without value and default.
-    """
-    unknown = sorted(set(arguments) - set(procedure.arguments))
-    if unknown:
-        raise EvaluationError(
-            f"{procedure.path}: procedure {procedure.guid}: found argument {unknown[0]!r}; allowed: "
-            f"{', '.join(procedure.arguments) or 'none'}. Correct the step's `arguments`."
-        )
-    values = {name: argument.default for name, argument in procedure.arguments.items()} | dict(arguments)
-
-    def fill(text: str) -> str:
-        return PLACEHOLDER.sub(lambda match: _value(procedure, values, match), text)
-
-    executor = procedure.executor
-    return Instance(
-        command=fill(executor.command or ""),
-        cleanup=fill(executor.cleanup_command) if executor.cleanup_command else None,
-        executor=executor.name,
-    )
-
-
-def _value(procedure: Procedure, values: Mapping[str, str | None], match: re.Match[str]) -> str:
-    name = match.group(1)
-    if name not in values:
-        return match.group(0)  # not ours: other languages write `#{…}` too, e.g. Ruby
-    value = values[name]
-    if value is None:
-        raise EvaluationError(
-            f"{procedure.path}: procedure {procedure.guid}: argument {name!r}: found no value and no default; "
-            "allowed: a text. Give it in the step's `arguments`."
-        )
-    return value
-
-
 def _holds_procedures(path: Path) -> bool:
     if OFFICIAL_NAME.fullmatch(path.name):
         return True
@@ -197,7 +80,7 @@ def _holds_procedures(path: Path) -> bool:
         return False  # a payload that can't be read is not ours to judge
 
 
-def _read_file(path: Path) -> tuple[list[Procedure], list[Problem]]:
+def read_atomics(path: Path) -> tuple[list[Procedure], list[Problem]]:
     """The file's sound procedures, and the problems of the others."""
     try:
         _data, lines = load_yaml(path)
@@ -234,10 +117,17 @@ def _procedure(path: Path, line: int | None, technique: str, entry: object) -> P
         platforms=test.supported_platforms,
         arguments=test.input_arguments or {},
         dependencies=test.dependencies or (),
+        dependency_executor=test.dependency_executor_name,
         executor=test.executor,
+        payload_folder=str(_atomics_folder(path)),
         path=str(path),
         line=line,
     )
+
+
+def _atomics_folder(path: Path) -> Path:
+    """The folder that holds the techniques' folders: `atomics/T1105/T1105.yaml` lies two below it."""
+    return path.parent.parent if TECHNIQUE.fullmatch(path.parent.name) else path.parent
 
 
 def _explain(path: Path, lines: Lines, index: int, detail: dict[str, Any]) -> Problem:

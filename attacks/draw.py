@@ -9,8 +9,8 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 
-from attacks.atomic import PLACEHOLDER
 from attacks.plan import Baseline, Drawn, Fact, Plan, Step, Touches
+from attacks.procedure import PLACEHOLDER
 from results.records import Condition, StepKind
 
 

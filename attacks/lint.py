@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from attacks.atomic import PLACEHOLDER, Procedure
 from attacks.draw import in_way
 from attacks.lint_evidence import lint_evidence
 from attacks.lint_step import lint_procedure, lint_step
 from attacks.plan import Drawn, Plan, Step
+from attacks.procedure import PLACEHOLDER, Procedure
 from environments.lint import MARKERS, Place, Report
 from environments.manifest import Environment
 from results.attack import Catalogue
@@ -103,12 +103,26 @@ def _lint_names(plan: Plan, folder: Path, environment: Environment, report: Repo
     for drawn in plan.draw:
         if drawn in environment.nodes:
             report(("draw", drawn), f"{drawn!r}, which is a node too", "a name of its own", "Rename the drawn value.")
+    _lint_isolation(plan, report)
     malicious = [index for index, step in enumerate(plan.steps) if step.kind is StepKind.MALICIOUS]
-    if plan.baseline is None and not malicious:
+    if plan.baseline is None and plan.battery is None and not malicious:
         report(("steps",), "no malicious step", "at least one", "Without one there is nothing to detect.")
     if plan.baseline is not None:
         for index in malicious:
             report(("steps", index), "a malicious step", "benign steps only in a baseline", "Move it to a chain.")
+
+
+def _lint_isolation(plan: Plan, report: Report) -> None:
+    if plan.battery is not None and plan.isolation != "step":
+        report(("battery",), "a battery with `isolation: trial`", "`isolation: step`",
+               "Independent procedures need containers of their own.")  # fmt: skip
+    if plan.isolation == "step":
+        for index, step in enumerate(plan.steps):
+            if step.needs:
+                report(("steps", index, "needs"), ", ".join(step.needs), "nothing with `isolation: step`",
+                       "A step in fresh containers finds nothing of another's.")  # fmt: skip
+        if plan.baseline is not None:
+            report(("baseline",), "a baseline with `isolation: step`", "`isolation: trial`", "Remove one.")
 
 
 def _lint_drawn(drawn: Drawn, plan_id: str, report: Report) -> None:

@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Iterator
 from datetime import datetime
 
-from attacks.atomic import PLACEHOLDER
 from attacks.plan import Fact, Step
+from attacks.procedure import PLACEHOLDER
 from environments.lint import Place, Report
 from environments.manifest import Environment
 from results.patterns import objection

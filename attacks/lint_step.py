@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Mapping
 
-from attacks.atomic import PAYLOAD_FOLDER, Procedure, instantiate
 from attacks.plan import Step
+from attacks.procedure import PAYLOAD_FOLDER, Procedure, instantiate
 from environments.lint import MARKERS, Place, Report
 from environments.manifest import Environment
 from results.attack import Catalogue

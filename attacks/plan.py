@@ -1,7 +1,7 @@
 """`plan.yaml`: an emulation plan. Its procedures are Atomic Red Team YAML, run as they are written."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -109,6 +109,22 @@ class Step(Definition):
     """In a baseline: the part of its duration in which the action may begin, e.g. [0.0, 0.2] for early in the day."""
 
 
+class Battery(Definition):
+    """Chooses steps from a corpus instead of writing them; only what is proven in the plan's environment is chosen."""
+
+    corpus: Slug | None = None
+    """Id of a folder that the user gives (`--content ID=FOLDER`); the checkout's own procedures if not given."""
+    technique: tuple[TechniqueId, ...] = ()
+    """Only these techniques, and what is below them."""
+    tactic: tuple[TacticId, ...] = ()
+    """Only techniques that serve one of these."""
+    runnable: Literal[True] = True
+    """Always: a procedure without proof of its effect would be invalid for everyone."""
+    at_most: int | None = Field(default=None, ge=1)
+    """Only so many, drawn with `seed`."""
+    seed: int = 0
+
+
 class Baseline(Definition):
     """Ordinary work alone, each action at its time: what false alarms are measured with."""
 
@@ -136,12 +152,15 @@ class Plan(Definition):
     sources: tuple[str, ...]
     """Public reports that the chain follows."""
     environment: Slug
-    isolation: Annotated[str, StringConstraints(pattern=r"^trial$")] = Field(default="trial")
-    """`trial`: one environment through the whole chain."""
+    isolation: Annotated[str, StringConstraints(pattern=r"^(trial|step)$")] = Field(default="trial")
+    """`trial`: one environment through the whole chain. `step`: every step in fresh containers, so that nothing leaks
+    from one to the next."""
     baseline: Baseline | None = None
     """For a plan of benign steps only."""
     draw: dict[Slug, Drawn] = {}
-    steps: tuple[Step, ...]
+    battery: Battery | None = None
+    """For `isolation: step`: which procedures are steps, besides those that are written."""
+    steps: tuple[Step, ...] = ()
 
 
 def read_plan(folder: Path) -> Plan:

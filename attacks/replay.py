@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from attacks.atomic import Instance, Procedure, instantiate
 from attacks.oracle import judge_facts, look_at_files
 from attacks.plan import Step
+from attacks.procedure import Instance, Procedure, instantiate
+from attacks.proving import PAYLOADS_AT
 from environments.session import Finished, Session
 from environments.standing import Target
 from environments.waiting import wait_until
@@ -95,7 +96,7 @@ class Replay:
 
     def _run_one(self, step: Step, position: int) -> StepRun:
         procedure = self._procedures[step.procedure] if step.procedure else None
-        instance = instantiate(procedure, step.arguments) if procedure else PLACEBO
+        instance = instantiate(procedure, step.arguments, PAYLOADS_AT) if procedure else PLACEBO
         if step.shells:
             instance = instance.model_copy(update={"executor": step.shells[0]})
         run = StepRun(step, position, instance, procedure, None, None, {}, {})
@@ -202,6 +203,47 @@ class Replay:
         own = (step.tactic,) if step.tactic else ()
         others = self._catalogue.tactics_of(technique) if technique else ()
         return own + tuple(tactic for tactic in others if tactic not in own)
+
+
+def not_run_record(
+    step: Step, position: int, procedure: Procedure | None, catalogue: Catalogue, reason: str
+) -> StepExecution:
+    """A step that was not run, because the containers of its own were not to be had."""
+    technique = step.technique or (procedure.technique if procedure else None)
+    own = (step.tactic,) if step.tactic else ()
+    tactics = catalogue.tactics_of(technique) if technique else ()
+    return StepExecution(
+        step_id=step.id,
+        position=position,
+        kind=step.kind,
+        title=step.title or _title(procedure),
+        technique=technique if step.kind in (StepKind.MALICIOUS, StepKind.BENIGN) else None,
+        tactics=own + tuple(tactic for tactic in tactics if tactic not in own),
+        procedure=step.procedure or "",
+        procedure_name=procedure.name if procedure else "",
+        node=step.node,
+        container_id="",
+        user=step.user,
+        executor="",
+        executed="",
+        started_ns=None,
+        ended_ns=None,
+        leader_pid=None,
+        processes=(),
+        exit_code=None,
+        timed_out=False,
+        stdout=NOTHING,
+        stderr=NOTHING,
+        verified=None,
+        facts=(),
+        cleanup="not needed: it was not run",
+        twin_of=step.twin_of,
+        needs=step.needs,
+        not_run=reason,
+        objects=_objects(step),
+        criteria=step.criteria,
+        data_components=step.data_components,
+    )
 
 
 def _title(procedure: Procedure | None) -> Text:

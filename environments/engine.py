@@ -45,6 +45,10 @@ class Engine:
     found_by: str
     """`DOCKER_HOST`, `context <name>`, `default socket`, or how it was started."""
 
+    def folder(self) -> str:
+        """Where the engine keeps its containers, on its own host."""
+        return str(self.client.info()["DockerRootDir"])
+
     def version(self) -> str:
         """Version of the engine and of its kernel."""
         info = self.client.version()

@@ -20,7 +20,6 @@ from results.errors import EngineError, TargetError
 DEBIAN_SUITE = "trixie"
 BASE_RECIPE = "mmdebstrap minbase 1"
 """Part of the base image's name: a change of recipe makes a new image."""
-PULLED = f"debian:{DEBIAN_SUITE}-slim"
 REPOSITORY = "pij"
 PULL_TIMEOUT_S = 300.0
 _building = threading.Lock()
@@ -30,8 +29,13 @@ class BuildError(TargetError):
     """An image did not build; the text ends with the last lines of the build's log."""
 
 
-def base_image(engine: Engine, say: Say) -> str:
+def base_image(engine: Engine, say: Say, suite: str = DEBIAN_SUITE) -> str:
     """The Debian base image: pulled if a registry answers, else bootstrapped from Debian packages.
+
+    Args:
+        engine: where.
+        say: receives progress lines.
+        suite: Debian's name of the release.
 
     Returns:
         Its tag. Which of the two it was is in the image's label `pij.base`.
@@ -39,19 +43,20 @@ def base_image(engine: Engine, say: Say) -> str:
     Raises:
         EngineError: neither is possible; the text says what to run.
     """
-    digest = hashlib.sha256(f"{DEBIAN_SUITE} {BASE_RECIPE}".encode()).hexdigest()[:12]
-    tag = f"{REPOSITORY}/base:{DEBIAN_SUITE}-{digest}"
+    digest = hashlib.sha256(f"{suite} {BASE_RECIPE}".encode()).hexdigest()[:12]
+    tag = f"{REPOSITORY}/base:{suite}-{digest}"
+    pulled = f"debian:{suite}-slim"
     with _building:
         if exists(engine, tag):
             return tag
-        say(f"base image: asking the registry for {PULLED}")
+        say(f"base image: asking the registry for {pulled}")
         try:
-            image = engine.client.images.pull(PULLED)
+            image = engine.client.images.pull(pulled)
             image.tag(tag)
             return tag
         except docker.errors.APIError as error:
-            say(f"base image: no registry ({_first_line(error)}); bootstrapping Debian {DEBIAN_SUITE}")
-        _bootstrap(engine, tag)
+            say(f"base image: no registry ({_first_line(error)}); bootstrapping Debian {suite}")
+        _bootstrap(engine, tag, suite)
     return tag
 
 
@@ -149,19 +154,19 @@ def _pack(context: Path) -> tuple[bytes, str]:
     return packed, hashlib.sha256(packed).hexdigest()
 
 
-def _bootstrap(engine: Engine, tag: str) -> None:
+def _bootstrap(engine: Engine, tag: str, suite: str) -> None:
     tool = _bootstrap_tool()
     with tempfile.TemporaryDirectory(prefix="base-") as folder:
         archive = Path(folder) / "base.tar"
         done = subprocess.run(  # noqa: S603  # a fixed command line
-            [tool, "--variant=minbase", "--include=ca-certificates", DEBIAN_SUITE, str(archive)],
+            [tool, "--variant=minbase", "--include=ca-certificates", suite, str(archive)],
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
             tail = "\n".join(done.stderr.splitlines()[-15:])
-            raise EngineError(f"`mmdebstrap {DEBIAN_SUITE}` exited {done.returncode}:\n{tail}")
+            raise EngineError(f"`mmdebstrap {suite}` exited {done.returncode}:\n{tail}")
         engine.client.api.import_image_from_file(
             str(archive),
             repository=tag.split(":")[0],

@@ -21,6 +21,8 @@ Nodes run attacks as root, so nothing that reaches beyond the container is here:
 SYS_RAWIO, DAC_READ_SEARCH or BPF an attack could leave it, with SYS_TIME, SYSLOG or AUDIT_CONTROL it could change the
 clock or the records of the engine host, which every other trial shares.
 """
+BOOT_CAPABILITIES = {"SYS_ADMIN": "the mounts that systemd needs, before it starts anything"}
+"""What a node's first process may have until it gives it up for good; standing up proves that it has."""
 MARKERS = ("pij", "proven in japan", "proven-in-japan", "proven_in_japan")
 """Words by which a product could tell that it is being evaluated."""
 
@@ -59,9 +61,8 @@ def _lint_whole(folder: Path, environment: Environment, report: Report) -> None:
     if environment.id != name:
         report(("id",), environment.id, f"the folder's name, {name}", "Rename one of the two.")
     roles = [node.role for node in environment.nodes.values()]
-    for role in (Role.TARGET, Role.ATTACKER):
-        if role not in roles:
-            report(("nodes",), f"no node with `role: {role}`", "at least one", "Add one.")
+    if Role.TARGET not in roles:
+        report(("nodes",), f"no node with `role: {Role.TARGET}`", "at least one", "Add one.")
     for name, network in environment.networks.items():
         if not network.internal:
             mend = "Remove the line: nothing that runs in an environment may get out."
@@ -107,6 +108,13 @@ def _lint_rights(node: Node, place: Place, report: Report) -> None:
     for index, capability in enumerate(node.cap_add):
         if capability not in NODE_CAPABILITIES:
             report((*place, index), capability, allowed, "Do without it: it reaches beyond the node.")
+    allowed = "; ".join(f"{name} ({why})" for name, why in BOOT_CAPABILITIES.items())
+    for index, capability in enumerate(node.boot_capabilities):
+        if capability not in BOOT_CAPABILITIES:
+            report((*place[:-1], "boot_capabilities", index), capability, allowed, "Do without it.")
+    if node.boot_capabilities and node.healthcheck is None:
+        found = "none on a node with boot_capabilities"
+        report((*place[:-1], "healthcheck"), found, "a check that fails until they are given up", "Add one.")
 
 
 def _lint_markers(node: Node, place: Place, report: Report) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from environments.images import DEBIAN_SUITE
 from results.documents import Definition, read_document
 from results.records import Slug, Text
 
@@ -49,6 +50,13 @@ class Node(Definition):
     command: tuple[str, ...] | None = None
     environment: dict[str, str] = {}
     cap_add: tuple[Capability, ...] = ()
+    suite: str = Field(default=DEBIAN_SUITE, pattern=r"^[a-z]+$")
+    """Debian release whose base image `build` gets as `BASE`."""
+    boot_capabilities: tuple[Capability, ...] = ()
+    """Capabilities that the node's own first process has until it gives them up for good, before the node is healthy.
+    No session ever has them, and standing up proves that they are gone."""
+    tmpfs: tuple[str, ...] = ()
+    """Folders in memory."""
     mem_limit: Size = "1g"
     pids_limit: int = 1024
     healthcheck: Healthcheck | None = None

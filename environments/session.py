@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from environments.engine import Engine
@@ -21,7 +21,13 @@ from results.records import Output
 
 OUTPUT_CAP = 64 * 1024
 OPEN_TIMEOUT_S = 15.0
-SHELLS = {"bash": "/bin/bash", "sh": "/bin/sh"}
+SHELLS = {
+    "bash": "/bin/bash -c",
+    "sh": "/bin/sh -c",
+    "powershell": "pwsh -NoProfile -NonInteractive -Command",
+    "python": "python3 -c",
+}
+"""Executor -> the program that gets the script as its one further argument."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,15 @@ class _Stream:
 class Session:
     """A user's open shell in a node. Use as a context manager."""
 
-    def __init__(self, engine: Engine, container_id: str, user: str, home: str, login_uid: int | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        container_id: str,
+        user: str,
+        home: str,
+        login_uid: int | None,
+        without: Sequence[str] = (),
+    ) -> None:
         """Open the shell; returns when it answers.
 
         Args:
@@ -94,6 +108,7 @@ class Session:
             user: who; must exist in the node.
             home: its home folder, where steps start.
             login_uid: the audit login uid that the shell takes on, as PAM's login would give it.
+            without: capabilities that the container has and the session must never have.
 
         Raises:
             TargetError: the shell does not answer.
@@ -109,7 +124,8 @@ class Session:
             "SHELL": "/bin/bash",
             "LANG": "C.UTF-8",
         }
-        self.exec_id, raw = execute(engine, container_id, ["/bin/bash", "-l"], user, home, environment)
+        command = [*_giving_up(without, user), "/bin/bash", "-l"]
+        self.exec_id, raw = execute(engine, container_id, command, "root" if without else user, home, environment)
         self._pipe = Pipe(raw, self._on_stdout, self._on_stderr, self._on_close)
         setup = "set -m\n"
         if login_uid is not None:
@@ -138,7 +154,7 @@ class Session:
 
     def start(self, executor: str, script: str) -> None:
         """Start one step; `finish` waits for it."""
-        command = f"{SHELLS[executor]} -c {quote(script)} < /dev/null & p=$!; wait $p; r=$?"
+        command = f"{SHELLS[executor]} {quote(script)} < /dev/null & p=$!; wait $p; r=$?"
         self._begin("", command)
 
     def finish(self, timeout_s: float) -> Finished | None:
@@ -211,6 +227,15 @@ class Session:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+def _giving_up(capabilities: Sequence[str], user: str) -> list[str]:
+    """The command line that gives capabilities up for good, becomes the user, and then runs the rest."""
+    if not capabilities:
+        return []
+    dropped = ",".join(f"-{name.lower()}" for name in capabilities)
+    become = [f"--reuid={user}", f"--regid={user}", "--init-groups"]
+    return ["/usr/bin/setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *become, "--"]
 
 
 def quote(script: str) -> str:

@@ -26,6 +26,8 @@ UNROUTABLE_DNS = "203.0.113.53"
 """RFC 5737: the engine's resolver gets no upstream, so a name is no way out either."""
 PROBE_PORTS = (22, 53, 80, 443, 2375)
 PROBE_TIMEOUT_S = 0.4
+DELETED = 2
+"""Engine API, `ContainerChanges`: 0 modified, 1 added, 2 deleted."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class Target:
     roots: dict[Slug, set[int]]
     """Node -> the processes that were started in it from outside, in the engine host's pid namespace."""
 
+    def is_up(self, node: str) -> bool:
+        """Whether a node's first process still runs."""
+        return node_is_up(self.engine, self.nodes[node].container_id)
+
     def track(self, node: str, pid: int) -> None:
         """Let the witness follow a process that was started in a node from outside."""
         self.roots[node].add(pid)
@@ -74,12 +80,21 @@ class Target:
         """Open a user's shell in a node and let the witness follow it."""
         running = self.nodes[node]
         login = running.definition.logins.get(user)
-        home = self._home(running, user)
-        session = Session(self.engine, running.container_id, user, home, login.login_uid if login is not None else None)
+        home = self.home(node, user)
+        session = Session(
+            self.engine, running.container_id, user, home, login.login_uid if login is not None else None,
+            running.definition.boot_capabilities,
+        )  # fmt: skip
         self.track(node, session.pid)
+        for capability in running.definition.boot_capabilities:
+            if capability in self.witness.bounding_set(session.pid):
+                session.close()
+                raise TargetError(f"a session in node {node!r} could have {capability}; allowed: never")
         return session
 
-    def _home(self, node: RunningNode, user: str) -> str:
+    def home(self, name: str, user: str) -> str:
+        """A user's home folder in a node."""
+        node = self.nodes[name]
         stream, _stat = self.engine.client.api.get_archive(node.container_id, "/etc/passwd")
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
             member = archive.extractfile(archive.getmembers()[0])
@@ -140,6 +155,7 @@ def stand_up(
             witness.track(node.pid)
         for node in nodes.values():
             _await_health(engine, node, stop)
+            _prove_given_up(witness, node)
         roots = {name: {node.pid} for name, node in nodes.items()}
         yield Target(engine, nodes, witness, prove_isolation(witness, nodes), roots)
     except NOT_ANSWERING as error:
@@ -180,16 +196,55 @@ def prove_isolation(witness: Witness, nodes: Mapping[str, RunningNode]) -> tuple
 
 def copy_into(engine: Engine, container_id: str, source: Path, path: str) -> None:
     """Copy a folder's regular files into a container (links are left out)."""
+    files = [file for file in sorted(source.rglob("*")) if file.is_file() and not file.is_symlink()]
+    copy_files(engine, container_id, [(file, str(file.relative_to(source))) for file in files], path)
+
+
+def changed_paths(target: Target, node: str) -> tuple[set[str], set[str]]:
+    """Paths of a node that differ from its image: (there now, gone now). Folders in memory are not seen.
+
+    The engine's own comparison walks the whole image; with overlayfs the witness looks at the node's own layer alone.
+    """
+    container_id = target.nodes[node].container_id
+    driver = target.engine.client.api.inspect_container(container_id)["GraphDriver"]
+    upper, top = (driver["Data"] or {}).get("UpperDir", ""), target.engine.folder()
+    if driver["Name"] == "overlay2" and upper.startswith(f"{top}/"):
+        changed, deleted = target.witness.layer(upper.removeprefix(top))
+        return set(changed), set(deleted)
+    found = target.engine.client.api.diff(container_id) or ()
+    gone = {entry["Path"] for entry in found if entry["Kind"] == DELETED}
+    return {entry["Path"] for entry in found} - gone, gone
+
+
+def node_is_up(engine: Engine, container_id: str) -> bool:
+    """Whether a container runs."""
+    return bool(engine.client.api.inspect_container(container_id)["State"]["Running"])
+
+
+def own_size(engine: Engine, container_id: str) -> int:
+    """Bytes that a container has written beyond its image."""
+    found = engine.client.api.containers(filters={"id": container_id}, size=True)
+    return int(found[0].get("SizeRw", 0)) if found else 0
+
+
+def copy_files(engine: Engine, container_id: str, files: Sequence[tuple[Path, str]], folder: str) -> None:
+    """Copy files into a folder of a container.
+
+    Args:
+        engine: where.
+        container_id: the container.
+        files: (file on this machine, its name relative to `folder`).
+        folder: absolute path in the container; made if it is not there.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for file in sorted(source.rglob("*")):
-            if file.is_file() and not file.is_symlink():
-                info = tarfile.TarInfo(str(Path(path.lstrip("/")) / file.relative_to(source)))
-                info.size, info.mode = file.stat().st_size, 0o644
-                with file.open("rb") as data:
-                    archive.addfile(info, data)
+        for file, name in files:
+            info = tarfile.TarInfo(str(Path(folder.lstrip("/")) / name))
+            info.size, info.mode = file.stat().st_size, 0o755 if file.stat().st_mode & 0o111 else 0o644
+            with file.open("rb") as data:
+                archive.addfile(info, data)
     if not engine.client.api.put_archive(container_id, "/", buffer.getvalue()):
-        raise TargetError(f"could not copy {source} to {path} in a container")
+        raise TargetError(f"could not copy files to {folder} in a container")
 
 
 def run_in(engine: Engine, container_id: str, command: Sequence[str]) -> tuple[int, str]:
@@ -227,10 +282,13 @@ def _start_node(
         hostname=node.hostname,
         environment=dict(node.environment),
         labels=dict(labels),
-        init=True,
+        # A node that boots is its own first process, and must not see the engine host's control groups.
+        init=not node.boot_capabilities,
+        cgroupns="private" if node.boot_capabilities else None,
+        tmpfs=dict.fromkeys(node.tmpfs, ""),
         network=networks[first].name,
         dns=[UNROUTABLE_DNS],
-        cap_add=sorted({*node.cap_add, *extra.capabilities}),
+        cap_add=sorted({*node.cap_add, *node.boot_capabilities, *extra.capabilities}),
         security_opt=["seccomp=unconfined"] if extra.seccomp_unconfined else [],
         mem_limit=node.mem_limit,
         pids_limit=node.pids_limit,
@@ -271,6 +329,20 @@ def _await_health(engine: Engine, node: RunningNode, stop: threading.Event) -> N
 
     if not wait_until(healthy, check.timeout_s, stop, interval_s=0.1):
         raise TargetError(f"node {node.name!r} is not healthy after {check.timeout_s:.0f} s: {last.strip()[-300:]}")
+
+
+def _prove_given_up(witness: Witness, node: RunningNode) -> None:
+    """Prove that what a node needed to boot can't be had any more by anything that it runs.
+
+    Raises:
+        TargetError: its first process still could.
+    """
+    for capability in node.definition.boot_capabilities:
+        if capability in witness.bounding_set(node.pid):
+            raise TargetError(
+                f"node {node.name!r} still has {capability} after booting; allowed: none of its boot_capabilities. "
+                "Its command must give it up before it starts anything else (`setpriv --bounding-set`)."
+            )
 
 
 def _take_down(containers: Sequence[Any], networks: Sequence[Any]) -> None:

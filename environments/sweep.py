@@ -29,7 +29,7 @@ def sweep(engine: Engine, say: Say, everything: bool = False) -> Swept:
         say: receives one line for each thing removed.
         everything: also what belongs to a pij that still runs.
     """
-    containers = engine.client.containers.list(all=True, filters={"label": OWNER})
+    containers = engine.client.containers.list(all=True, filters={"label": OWNER}, ignore_removed=True)
     networks = engine.client.networks.list(filters={"label": OWNER})
     dead = [c for c in containers if everything or not is_alive(c.labels[OWNER])]
     torn = 0

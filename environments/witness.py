@@ -15,7 +15,10 @@ from results.errors import TargetError
 from results.records import Process
 
 CAPABILITIES = ["NET_ADMIN", "SYS_PTRACE", "SYS_ADMIN", "SYS_CHROOT", "DAC_READ_SEARCH", "KILL"]
-ANSWER_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 60.0
+READY = 0
+"""Number of its first word, which answers no question."""
+DESCRIBED_AT_ONCE = 2000
 CONNECTOR = "kernel process connector (CN_PROC): every fork, exec and exit, with the kernel's own times"
 
 
@@ -59,13 +62,15 @@ class Witness:
     def __init__(self, engine: Engine, image: str, labels: Mapping[str, str]) -> None:
         """Start its container and wait until it listens to the kernel."""
         self._engine = engine
-        self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._waiting: dict[int, queue.Queue[dict[str, Any]]] = {READY: queue.Queue()}
         self._asking = threading.Lock()
         self._seen_lock = threading.Lock()
         self._processes: dict[int, list[Seen]] = {}
         self._children: dict[int, list[Seen]] = {}
         self._buffer = b""
-        self._number = 0
+        self._number = READY
+        self._ended = False
+        self._last_words = ""
         self.lost = 0
         self.missing: str | None = None
         self._container = engine.client.containers.create(
@@ -77,15 +82,15 @@ class Witness:
             cap_add=CAPABILITIES,
             security_opt=["apparmor=unconfined"],
             read_only=True,
-            volumes=["/sys/fs/cgroup:/cgroup:ro"],
+            volumes=["/sys/fs/cgroup:/cgroup:ro", f"{engine.folder()}:/graph:ro"],
             stdin_open=True,
             mem_limit="256m",
         )
         try:
             raw = attach(engine, str(self._container.id))
-            self._pipe = Pipe(raw, self._on_bytes, self._on_error, lambda: self._replies.put({"closed": True}))
+            self._pipe = Pipe(raw, self._on_bytes, self._on_error, self._on_close)
             self._container.start()
-            self.missing = self._next_reply()["missing"]
+            self.missing = self._reply(READY)["missing"]
         except BaseException:
             self._container.remove(force=True)
             raise
@@ -113,12 +118,13 @@ class Witness:
         """
         with self._asking:
             self._number += 1
-            request = {"id": self._number, "op": operation, **arguments}
+            number = self._number
+            self._waiting[number] = queue.Queue()
             try:
-                self._pipe.send(json.dumps(request).encode() + b"\n")
+                self._pipe.send(json.dumps({"id": number, "op": operation, **arguments}).encode() + b"\n")
             except OSError as error:
                 raise TargetError(f"the witness is gone: {error}") from error
-            reply = self._next_reply()
+        reply = self._reply(number)
         if "error" in reply:
             raise TargetError(f"the witness could not answer {operation!r}: {reply['error']}")
         return reply
@@ -142,9 +148,64 @@ class Witness:
         found: dict[str, dict[str, float] | None] = self.ask("usage", pids=dict(pids))["usage"]
         return found
 
+    def bounding_set(self, pid: int) -> frozenset[str]:
+        """Capabilities that a process, and whatever it starts, could ever have."""
+        return frozenset(self.ask("bounding_set", pid=pid)["capabilities"])
+
     def kill(self, pid: int) -> None:
         """Kill a process and all its descendants."""
         self.ask("kill", pid=pid)
+
+    def describe(self, pid: int, paths: Sequence[str], folders: Sequence[str]) -> dict[str, list[Any]]:
+        """What stands at paths, and everywhere below folders, of the node whose first process is `pid`.
+
+        Returns:
+            Path -> [type, mode, owner, group, size, modified ns, SHA-256 of a file's first MiB or a link's target]; paths where
+            nothing stands are left out.
+        """
+        found: dict[str, list[Any]] = {}
+        for first in range(0, max(1, len(paths)), DESCRIBED_AT_ONCE):
+            some = list(paths[first : first + DESCRIBED_AT_ONCE])
+            found |= self.ask("describe", pid=pid, paths=some, folders=[] if first else list(folders))["found"]
+        return found
+
+    def layer(self, folder: str) -> tuple[list[str], list[str]]:
+        """What a container has written over its image: (paths there now, paths gone now).
+
+        Args:
+            folder: overlayfs's upper folder, relative to the engine's own.
+        """
+        found = self.ask("layer", folder=folder)
+        return list(found["changed"]), list(found["deleted"])
+
+    def modes(self, pid: int) -> dict[str, list[Any]]:
+        """Path -> [type, mode, owner, group, size, modified ns] of everything in a node."""
+        found: dict[str, list[Any]] = self.ask("modes", pid=pid)["found"]
+        return found
+
+    def text(self, pid: int, path: str) -> str | None:
+        """The first MiB of a small text file of a node; None if it is not there."""
+        found: str | None = self.ask("text", pid=pid, path=path)["text"]
+        return found
+
+    def sockets(self, pid: int) -> list[str]:
+        """Sockets of a node's network: `listens tcp 0.0.0.0:22`, `connection tcp 10.0.0.2:5000 10.0.0.3:80`."""
+        found: list[str] = self.ask("sockets", pid=pid)["sockets"]
+        return found
+
+    def free_bytes(self, pid: int) -> int:
+        """Free space of the disk that a node's files are on."""
+        return int(self.ask("space", pid=pid)["free"])
+
+    def living(self, root: int) -> dict[int, Seen]:
+        """Every process of a node that is alive: pid -> process.
+
+        Args:
+            root: the node's first process.
+        """
+        with self._seen_lock:
+            alive = {pid: entries[-1] for pid, entries in self._processes.items() if entries[-1].ended_ns is None}
+            return {pid: seen for pid, seen in alive.items() if self._root_of(seen) == root}
 
     def children(self, pid: int) -> list[Seen]:
         """What a process has started, oldest first."""
@@ -166,6 +227,11 @@ class Witness:
                     and child is not current
                 )
         return sorted(found, key=lambda process: (process.started_ns, process.pid))
+
+    @property
+    def has_ended(self) -> bool:
+        """Its container is gone: nothing can be seen any more."""
+        return self._ended
 
     def knows(self, pid: int) -> bool:
         """Whether a pid (engine host's) has ever been a process of this trial's nodes."""
@@ -189,25 +255,36 @@ class Witness:
             seen = self._processes[seen.parent][-1]
         return seen.pid
 
-    def _next_reply(self) -> dict[str, Any]:
+    def _reply(self, number: int) -> dict[str, Any]:
+        """The answer to one question; other threads may wait for theirs meanwhile."""
+        if self._ended:
+            raise TargetError(f"the witness's container ended. {self._last_words}".strip())
         try:
-            reply = self._replies.get(timeout=ANSWER_TIMEOUT_S)
+            reply = self._waiting[number].get(timeout=ANSWER_TIMEOUT_S)
         except queue.Empty:
             raise TargetError(f"the witness did not answer within {ANSWER_TIMEOUT_S:.0f} s") from None
+        finally:
+            del self._waiting[number]
         if reply.get("closed"):
-            self._replies.put(reply)
-            raise TargetError("the witness's container ended")
+            raise TargetError(f"the witness's container ended. {self._last_words}".strip())
         return reply
 
     def _on_error(self, data: bytes) -> None:
-        self._replies.put({"error": data.decode("utf-8", "backslashreplace")})
+        self._last_words = (self._last_words + data.decode("utf-8", "backslashreplace"))[-2000:]
+
+    def _on_close(self) -> None:
+        self._ended = True
+        for waiting in list(self._waiting.values()):
+            waiting.put({"closed": True})
 
     def _on_bytes(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             message = json.loads(line)
             if "id" in message or message["ev"] == "ready":
-                self._replies.put(message)
+                waiting = self._waiting.get(message.get("id", READY))
+                if waiting is not None:  # else nobody waits for it any more
+                    waiting.put(message)
             else:
                 with self._seen_lock:
                     self._note(message)

@@ -13,7 +13,7 @@ from pathlib import Path
 import uv
 
 from environments.engine import Engine, Say
-from environments.images import BuildError, base_image, build_image
+from environments.images import DEBIAN_SUITE, BuildError, base_image, build_image
 from environments.manifest import Environment
 from environments.witness import witness_image
 from pipelines.campaign import ArmOfProduct, Prepared
@@ -61,9 +61,13 @@ def build_all(engine: Engine, prepared: Prepared, say: Say) -> Images:
 
 def build_nodes(engine: Engine, environment: Environment, folder: Path, base: str, say: Say) -> dict[str, str]:
     """Build the nodes of an environment: node -> image."""
+    bases = {DEBIAN_SUITE: base}
+    for node in environment.nodes.values():
+        bases.setdefault(node.suite, "")
+    bases = {suite: tag or base_image(engine, say, suite) for suite, tag in bases.items()}
     return {
         name: build_image(
-            engine, f"node-{environment.id}-{name}", folder / node.build, "Dockerfile", {"BASE": base}, say
+            engine, f"node-{environment.id}-{name}", folder / node.build, "Dockerfile", {"BASE": bases[node.suite]}, say
         )[0]
         for name, node in environment.nodes.items()
     }

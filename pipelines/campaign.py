@@ -10,13 +10,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from attacks.atomic import Procedure, read_procedures
+from attacks.atomic import read_procedures
 from attacks.catalogue import load_catalogue
 from attacks.lint import lint_plan
 from attacks.plan import Plan, read_plan
+from attacks.procedure import Procedure
 from environments.lint import lint_environment
 from environments.manifest import Environment, read_environment
-from pipelines.registry import PROCEDURES, find, find_campaign
+from pipelines.registry import PROCEDURES, find, find_campaign, folder_digest
 from products.lint import lint_product
 from products.manifest import Arm, Component, Product, read_product
 from results.attack import Catalogue
@@ -167,8 +168,8 @@ def prepare(
         raise ContentError(list(dict.fromkeys(problems)))
     plan = read_plan(plan_folder)
     used = {guid: procedures[guid].model_dump(mode="json", exclude={"path", "line"}) for guid in sorted(uses(plan))}
-    plan_digest = _digest([_folder_digest(plan_folder), used])
-    environment_digest = _folder_digest(environment_folder)
+    plan_digest = _digest([folder_digest(plan_folder), used])
+    environment_digest = folder_digest(environment_folder)
     trials = tuple(_matrix(definition, entries))
     digest = _digest(
         [
@@ -267,7 +268,7 @@ def _with_content(folder: Path, product: Product, arm: Arm, content: dict[str, P
     mounts += [mount for changed in arm.components.values() for mount in changed.content]
     given = {mount.id: content[mount.id] for mount in mounts if mount.id in content}
     missing = tuple(f"{mount.id}: {mount.what.en}" for mount in mounts if mount.id not in content)
-    parts = [_folder_digest(folder), arm.id, *(_folder_digest(path) for path in given.values())]
+    parts = [folder_digest(folder), arm.id, *(folder_digest(path) for path in given.values())]
     return ArmOfProduct(folder, product, arm, _digest(parts), given, missing)
 
 
@@ -305,14 +306,6 @@ def locks(trial: TrialPlan) -> set[str]:
 def without(prepared: Prepared, sealed: set[str]) -> Prepared:
     """The same campaign with only the trials that are not sealed yet."""
     return replace(prepared, trials=tuple(trial for trial in prepared.trials if trial.trial_id not in sealed))
-
-
-def _folder_digest(folder: Path) -> str:
-    whole = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            whole.update(f"{file.relative_to(folder)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return whole.hexdigest()
 
 
 def _digest(value: object) -> str:

@@ -24,6 +24,17 @@ Attack = Annotated[
 ]
 
 
+From = Annotated[
+    list[Path] | None,
+    typer.Option("--from", help="Folder of a corpus as upstream publishes it; the checkout's own if none is given."),
+]
+
+HOW_PROVEN = (
+    "Made by `pij prove`: each procedure was run in fresh containers with no product, and what it did was looked at "
+    "from outside. Effects are those that every run had."
+)
+
+
 @app.command()
 def lint(
     folders: Annotated[
@@ -51,13 +62,20 @@ def list_content(
         str, typer.Argument(help="products, plans, environments, campaigns, procedures or results.")
     ] = "campaigns",
     technique: Annotated[str | None, typer.Option(help="Only procedures of this technique (and below it).")] = None,
+    platform: Annotated[str | None, typer.Option(help="Only procedures for this platform, e.g. linux.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="Only procedures of this corpus, e.g. atomic-red-team.")] = None,
+    runnable: Annotated[
+        bool, typer.Option(help="Only procedures that are proven, or that nothing speaks against.")
+    ] = False,
+    folders: From = None,
     as_json: AsJson = False,
 ) -> None:
     """List what there is: products, plans, environments, campaigns, procedures or results."""
     from pipelines.listing import listing
+    from pipelines.procedures import Selector
 
     with _explaining(as_json):
-        rows = listing(kind, technique)
+        rows = listing(kind, folders or (), Selector(technique, platform, corpus, runnable))
         if as_json:
             _print_json(rows)
         else:
@@ -102,6 +120,58 @@ def run(
             quiet=as_json,
         )
         _print_summary(run_campaign(wishes), as_json)
+
+
+@app.command()
+def prove(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Corpora as upstream publishes them; the checkout's own procedures if none is given."),
+    ] = None,
+    environment: Annotated[
+        list[str] | None, typer.Option(help="Where, in this order; linux_lab and systemd_server if not given.")
+    ] = None,
+    technique: Annotated[str | None, typer.Option(help="Only procedures of this technique (and below it).")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Only so many, drawn with --seed.")] = None,
+    seed: Annotated[int, typer.Option(help="For --sample.")] = 0,
+    repeat: Annotated[int, typer.Option(min=1, max=20, help="Runs of each, each in a fresh container.")] = 2,
+    parallel: Annotated[int, typer.Option(min=1, max=32, help="Containers at once.")] = 6,
+    limit: Annotated[float, typer.Option(min=1, max=600, help="Seconds after which a procedure is stopped.")] = 10.0,
+    fresh: Annotated[bool, typer.Option(help="Prove again what is known already.")] = False,
+    table: Annotated[Path | None, typer.Option(help="Write the summary table there (Markdown).")] = None,
+    catalogue: Annotated[Path | None, typer.Option(help="Write every proof there (JSON).")] = None,
+    keep_engine: Annotated[bool, typer.Option(help="Leave a Docker engine that pij started running.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run procedures in fresh containers without a product, and write down what each really does.
+
+    Proofs are kept: a second run does only what is new, and one that was stopped goes on where it was.
+    """
+    from pipelines.proofs import markdown, reason_rows, summary_rows
+    from pipelines.session import ProvingWishes, prove_procedures
+
+    with _explaining(as_json):
+        wishes = ProvingWishes(
+            folders=tuple(folders or ()), technique=technique, sample=sample, seed=seed, repeats=repeat,
+            parallel=parallel, time_s=limit, fresh=fresh, keep_engine=keep_engine, quiet=as_json,
+            **({"environments": tuple(environment)} if environment else {}),
+        )  # fmt: skip
+        proofs = prove_procedures(wishes)
+        if catalogue is not None:
+            whole = sorted(proofs, key=lambda proof: (proof.technique, proof.guid))
+            text = json.dumps(
+                [one.model_dump(mode="json") for one in whole], ensure_ascii=False, indent=1, sort_keys=True
+            )
+            catalogue.write_text(text + "\n", "utf-8")
+        if table is not None:
+            names = ", ".join(folder.name for folder in wishes.folders) or "the project's own procedures"
+            table.write_text(markdown(proofs, f"Proof: {names}", HOW_PROVEN), "utf-8")
+        if as_json:
+            _print_json([proof.model_dump(mode="json") for proof in proofs])
+            return
+        for rows in (reason_rows(proofs), summary_rows(proofs)):
+            if rows:
+                _print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 @app.command()
@@ -182,15 +252,28 @@ def sweep(
 
 @app.command()
 def show(
-    address: Annotated[str, typer.Argument(help="CAMPAIGN/TRIAL/STEP, e.g. demo/fail2ban-default-r1/guess-password.")],
+    address: Annotated[
+        str, typer.Argument(help="CAMPAIGN/TRIAL/STEP, e.g. demo/fail2ban-default-r1/guess-password; or `procedure`.")
+    ],
+    guid: Annotated[str | None, typer.Argument(help="With `procedure`: its GUID, or the beginning of it.")] = None,
+    folders: From = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print one step's whole evidence: bytes, processes, oracle, alerts as received, attribution, verdict."""
+    """Print one step's whole evidence, or what a procedure would run, where, and what it needs.
+
+    A step: bytes, processes, oracle, alerts as received, attribution, verdict. `pij show procedure GUID` runs nothing.
+    """
     from pipelines.evidence import gather, lines, safe
+    from pipelines.procedures import describe, describe_lines
     from results.paths import runs_folder
 
     with _explaining(as_json):
-        data = gather(runs_folder(), address)
+        if address == "procedure":
+            if not guid:
+                raise EvaluationError("found no GUID; allowed: `pij show procedure GUID` (see `pij list procedures`)")
+            data, lines = describe(guid, folders or ()), describe_lines
+        else:
+            data = gather(runs_folder(), address)
         if as_json:
             _print_json(data)
         else:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from attacks.atomic import read_procedures
 from attacks.catalogue import load_catalogue
+from attacks.corpus import KINDS, read_corpus
 from attacks.lint import lint_plan
+from attacks.lint_corpus import lint_corpus
 from attacks.plan import read_plan
 from environments.lint import lint_environment
 from environments.manifest import read_environment
@@ -39,13 +40,15 @@ def _lint(path: Path, attack: Path | None) -> list[Problem]:
             return lint_environment(path)
         if (path / "plan.yaml").is_file():
             return _lint_plan(path, attack)
+        if path.is_file() and read_corpus(path).files:
+            return lint_corpus(path, load_catalogue(attack, state_folder() / "attack"))
         if path.is_file():
             return _lint_campaign(path)
-        if path.is_dir() and any(path.rglob("*.yaml")):
-            return read_procedures(path)[1]
+        if path.is_dir() and any(file.suffix in (".yaml", ".yml") for file in path.rglob("*")):
+            return lint_corpus(path, load_catalogue(attack, state_folder() / "attack"))
     except ContentError as error:
         return list(error.problems)
-    allowed = "a folder with product.yaml, environment.yaml, plan.yaml or procedures, or a campaign file"
+    allowed = f"a folder with product.yaml, environment.yaml or plan.yaml, a campaign file, or {KINDS}"
     return [
         Problem(path=str(path), line=None, field="", found="nothing to check", allowed=allowed, mend="Check the path.")
     ]

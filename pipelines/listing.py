@@ -1,10 +1,13 @@
 """What there is, as rows for a table or for JSON."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from attacks.plan import read_plan
 from environments.manifest import read_environment
-from pipelines.campaign import CampaignDefinition, all_procedures
+from pipelines.campaign import CampaignDefinition
+from pipelines.procedures import Selector, rows
 from pipelines.registry import campaigns, folders
 from products.manifest import read_product
 from results.documents import read_document
@@ -15,8 +18,13 @@ from results.store import read_campaign, sealed_trials
 Row = dict[str, Any]
 
 
-def listing(kind: str, technique: str | None = None) -> list[Row]:
+def listing(kind: str, folders_of: Sequence[Path] = (), selector: Selector | None = None) -> list[Row]:
     """Rows of one kind of content.
+
+    Args:
+        kind: one of those below.
+        folders_of: where procedures are read from; the checkout's own if none is given.
+        selector: which procedures are meant.
 
     Raises:
         EvaluationError: no such kind.
@@ -27,7 +35,7 @@ def listing(kind: str, technique: str | None = None) -> list[Row]:
         "plans": _plans,
         "environments": _environments,
         "campaigns": _campaigns,
-        "procedures": lambda: _procedures(technique),
+        "procedures": lambda: rows(folders_of, selector or Selector()),
         "results": _results,
     }
     if kind not in makers:
@@ -36,10 +44,10 @@ def listing(kind: str, technique: str | None = None) -> list[Row]:
 
 
 def _products() -> list[Row]:
-    rows = []
+    found = []
     for folder in folders("product"):
         product = read_product(folder)
-        rows.append(
+        found.append(
             {
                 "id": product.id,
                 "name": product.name,
@@ -51,17 +59,17 @@ def _products() -> list[Row]:
                 ),
             }
         )
-    return rows
+    return found
 
 
 def _plans() -> list[Row]:
-    rows = []
+    found = []
     for folder in folders("plan"):
         plan = read_plan(folder)
         kinds = [step.kind.value for step in plan.steps]
         counts = {kind: kinds.count(kind) for kind in ("malicious", "benign", "placebo")}
-        rows.append({"id": plan.id, "title": plan.title.en, "environment": plan.environment, **counts})
-    return rows
+        found.append({"id": plan.id, "title": plan.title.en, "environment": plan.environment, **counts})
+    return found
 
 
 def _environments() -> list[Row]:
@@ -70,27 +78,20 @@ def _environments() -> list[Row]:
 
 
 def _campaigns() -> list[Row]:
-    rows = []
+    found = []
     for path in campaigns():
         definition = read_document(path, CampaignDefinition)
         arms = " ".join(f"{entry.product}-{entry.arm}" for entry in definition.entries)
-        rows.append({"id": definition.id, "plan": definition.plan, "repetitions": definition.repetitions, "arms": arms})
-    return rows
-
-
-def _procedures(technique: str | None) -> list[Row]:
-    found, _problems = all_procedures()
-    return [
-        {"guid": entry.guid, "technique": entry.technique, "name": entry.name, "executor": entry.executor.name}
-        for entry in sorted(found.values(), key=lambda entry: (entry.technique, entry.name))
-        if technique is None or entry.technique == technique or entry.technique.startswith(f"{technique}.")
-    ]
+        found.append(
+            {"id": definition.id, "plan": definition.plan, "repetitions": definition.repetitions, "arms": arms}
+        )
+    return found
 
 
 def _results() -> list[Row]:
-    rows = []
+    found = []
     for path in sorted(runs_folder().glob("*/campaign.json")):
         campaign = read_campaign(path.parent)
         sealed = len(sealed_trials(path.parent))
-        rows.append({"id": campaign.campaign, "plan": campaign.plan, "sealed": f"{sealed}/{len(campaign.trials)}"})
-    return rows
+        found.append({"id": campaign.campaign, "plan": campaign.plan, "sealed": f"{sealed}/{len(campaign.trials)}"})
+    return found

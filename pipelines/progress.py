@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from attacks.proof import Proof
+
 
 class Reporter:
     """Receives events of a campaign from any thread and shows them."""
@@ -23,6 +25,7 @@ class Reporter:
         self._rows: dict[str, TaskID] = {}
         self._progress: Progress | None = None
         self._whole: TaskID | None = None
+        self._began_proving: tuple[int | None, float] = (None, 0.0)
 
     @contextmanager
     def showing(self) -> Iterator[None]:
@@ -46,6 +49,26 @@ class Reporter:
                 self._progress.update(self._whole, description=escape(line[:70]))
             else:
                 self._print(line)
+
+    def on_proof(self, proof: Proof, known: int, total: int) -> None:
+        """One procedure is proven, or known not to be."""
+        with self._lock:
+            verdict = "proven" if proof.proven else f"{proof.reason}: {proof.detail}"
+            if self._progress is not None and self._whole is not None:
+                left = self._guess(known, total)
+                line = f"{proof.technique} {proof.name}"[:60]
+                self._progress.update(self._whole, completed=known, total=total, description=escape(f"{line}{left}"))
+            else:
+                self._print(f"{known}/{total} {proof.technique} {proof.name}: {verdict}"[:200])
+
+    def _guess(self, known: int, total: int) -> str:
+        """How long the rest takes if it goes on like this."""
+        first, at = self._began_proving
+        if first is None or known <= first:
+            self._began_proving = (known, time.monotonic())
+            return ""
+        seconds = (total - known) * (time.monotonic() - at) / (known - first)
+        return f" · about {seconds / 60:.1f} min left"
 
     def _on_trial(self, trial: str, line: str) -> None:
         self._began.setdefault(trial, time.monotonic())

@@ -4,6 +4,7 @@ A name is looked up beside the campaign file first, then in the checkout; anythi
 """
 
 import difflib
+import hashlib
 from pathlib import Path
 
 from results.errors import ContentError, Problem
@@ -59,6 +60,15 @@ def find_campaign(name: str) -> Path:
     if path.is_file():
         return path
     raise _missing("campaign", name, [file.stem for file in campaigns()], "a campaign file")
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of every file below a folder."""
+    whole = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            whole.update(f"{file.relative_to(folder)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()
 
 
 def _missing(kind: str, name: str, known: list[str], wanted: str) -> ContentError:

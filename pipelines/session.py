@@ -1,6 +1,7 @@
 """What `pij run` and `pij sweep` do from beginning to end, for a person at a terminal."""
 
 import os
+import random
 import sys
 import threading
 from contextlib import ExitStack
@@ -9,15 +10,20 @@ from pathlib import Path
 
 from rich.console import Console
 
+from attacks.corpus import KINDS
+from attacks.proof import Proof
+from attacks.proving import Limits
 from environments.engine import Engine, Say, engine_for, find_engine
 from environments.sweep import sweep
 from pipelines.campaign import prepare
 from pipelines.prefect_server import Server, serving, sweep_servers
+from pipelines.procedures import Selector
 from pipelines.progress import Reporter
-from pipelines.registry import folders
+from pipelines.prove import ENVIRONMENTS, REPEATS, WORKERS, Prover, read_values, select
+from pipelines.registry import PROCEDURES, folders
 from pipelines.rehearsal import Rehearsal, rehearse
 from pipelines.run import CampaignRun, open_campaign, run_plain, stopping_on_signals
-from results.errors import Interrupted
+from results.errors import EvaluationError, Interrupted
 from results.paths import runs_folder, shown
 from results.scoring import score_campaign
 from results.store import sealed_trials
@@ -118,6 +124,52 @@ def rehearse_plans(plans: list[str], repeat: int, parallel: int, keep_engine: bo
         if stop.is_set():
             raise Interrupted("stopped by the user")
     return found
+
+
+@dataclass(frozen=True)
+class ProvingWishes:
+    """What the user asked `pij prove` for."""
+
+    folders: tuple[Path, ...] = ()
+    environments: tuple[str, ...] = ENVIRONMENTS
+    technique: str | None = None
+    sample: int | None = None
+    seed: int = 0
+    repeats: int = REPEATS
+    parallel: int = WORKERS
+    time_s: float = Limits().time_s
+    fresh: bool = False
+    keep_engine: bool = False
+    quiet: bool = False
+
+
+def prove_procedures(wishes: ProvingWishes) -> list[Proof]:
+    """Prove procedures, with progress; see `Prover.prove`.
+
+    Raises:
+        ContentError: a file can't be read.
+        EvaluationError: there is nothing to prove, or the engine failed.
+        Interrupted: the user asked to stop; the proofs so far are kept.
+    """
+    console = Console(stderr=True, quiet=wishes.quiet)
+    procedures = select(wishes.folders or PROCEDURES, Selector(wishes.technique, "linux"))
+    if wishes.sample is not None and wishes.sample < len(procedures):
+        procedures = random.Random(wishes.seed).sample(procedures, wishes.sample)  # noqa: S311  # a choice, no secret
+    if not procedures:
+        where = ", ".join(str(folder) for folder in wishes.folders or PROCEDURES)
+        raise EvaluationError(f"{where}: found no procedure for Linux; allowed: {KINDS}. Check the path.")
+    stop, early = threading.Event(), threading.Event()
+    early.set()
+    reporter = Reporter(console, len(procedures), wishes.parallel)
+
+    def say(line: str) -> None:
+        reporter("", line)
+
+    with stopping_on_signals(stop, early), engine_for(say, wishes.keep_engine) as engine, reporter.showing():
+        prover = Prover(engine, read_values(), stop, Limits(wishes.time_s), wishes.repeats, wishes.parallel)
+        prover.build(wishes.environments, say)
+        early.clear()
+        return prover.prove(procedures, wishes.fresh, reporter.on_proof)
 
 
 def sweep_everything(everything: bool, say: Say) -> dict[str, int]:

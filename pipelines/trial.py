@@ -7,14 +7,14 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from attacks.draw import begins, realise
 from attacks.plan import Step
-from attacks.replay import Replay
+from attacks.preparing import lay_out
+from attacks.replay import Replay, not_run_record
 from environments.engine import NOT_ANSWERING, Engine
 from environments.labels import labels
 from environments.standing import NodeExtra, Target, stand_up
@@ -22,36 +22,18 @@ from environments.waiting import wait_until
 from environments.witness import Witness
 from pipelines.build import Images
 from pipelines.campaign import ArmOfProduct, Prepared, TrialPlan
+from pipelines.parts import Gathered, add_part
 from pipelines.provenance import provenance
 from products.deploy import Deployment, deploy
 from products.manifest import Placement
 from results.errors import EngineError, EvaluationError, ProductError, TargetError
 from results.paths import state_folder
-from results.records import Observation, ResourceSample, StepExecution, Trial, TrialStatus
+from results.records import Observation, ResourceSample, Trial, TrialStatus
 from results.seal import seal_trial
 from results.store import write_trial
 
 LOCK_TIMEOUT_S = 3600.0
 Say = Callable[[str], None]
-
-
-@dataclass
-class Gathered:
-    """What a trial has so far; sealed however it ends."""
-
-    status: TrialStatus = TrialStatus.COMPLETED
-    reason: str = ""
-    was_ready: bool = False
-    """The product has shown its canary."""
-    steps: list[StepExecution] = field(default_factory=list)
-    alerts: Sequence[Observation] = ()
-    telemetry: Sequence[Observation] = ()
-    resources: list[ResourceSample] = field(default_factory=list)
-    facts: dict[str, object] = field(default_factory=dict)
-    """Fields of `Trial` that were learnt on the way."""
-    phases_s: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
 
 
 def run_trial(
@@ -150,11 +132,75 @@ def _live(
     if entry is not None and entry.product.id in images.failed:
         gathered.status, gathered.reason = TrialStatus.BUILD_FAILED, images.failed[entry.product.id]
         return
-    marks = labels(prepared.definition.id, trial.trial_id)
     with ExitStack() as stack:
         stack.enter_context(_phase(gathered, "total"))
         with _phase(gathered, "wait for lock"):
             stack.enter_context(_locks(entry, tell, stop))
+        if prepared.plan.isolation == "step":
+            _each_apart(prepared, images, trial, engine, gathered, tell, stop)
+        else:
+            _one_environment(prepared, images, trial, engine, None, gathered, tell, stop)
+
+
+def _each_apart(
+    prepared: Prepared,
+    images: Images,
+    trial: TrialPlan,
+    engine: Engine,
+    gathered: Gathered,
+    tell: Say,
+    stop: threading.Event,
+) -> None:
+    """Every step in containers, and with a product, of its own; one that can't be had spoils its own step only."""
+    steps = [step for step, _at_s in realise(prepared.plan, trial.seed, {})]
+    for number, step in enumerate(steps):
+        tell(f"step {number + 1}/{len(steps)}: {step.id}")
+        part, reason = _apart(prepared, images, trial, engine, step, stop)
+        if reason is not None:
+            procedure = prepared.procedures[step.procedure] if step.procedure else None
+            part.steps = [not_run_record(step, number, procedure, prepared.catalogue, reason)]
+            gathered.notes.append(f"{step.id}: {reason.splitlines()[0]}")
+        gathered.was_ready = gathered.was_ready or part.was_ready
+        add_part(gathered, part, number)
+    if trial.entry is not None and not gathered.was_ready:
+        raise ProductError(f"it was never ready: {gathered.notes[-1] if gathered.notes else 'no step was run'}")
+
+
+def _apart(
+    prepared: Prepared, images: Images, trial: TrialPlan, engine: Engine, step: Step, stop: threading.Event
+) -> tuple[Gathered, str | None]:
+    """One step in containers of its own: (what was gathered, why it is not valid)."""
+    reason = None
+    for _attempt_number in range(1 + prepared.definition.retries):
+        part = Gathered()
+        try:
+            _one_environment(prepared, images, trial, engine, step.id, part, part.log.append, stop)
+        except ProductError as error:
+            return part, f"the product was not there: {error}"
+        except EngineError:
+            raise
+        except TargetError as error:
+            reason = f"its containers were not to be had: {error}"
+            continue
+        lost = part.status is not TrialStatus.COMPLETED
+        return part, f"{part.status}: {part.reason}" if lost else None
+    return part, reason
+
+
+def _one_environment(
+    prepared: Prepared,
+    images: Images,
+    trial: TrialPlan,
+    engine: Engine,
+    only: str | None,
+    gathered: Gathered,
+    tell: Say,
+    stop: threading.Event,
+) -> None:
+    """One environment from standing up to tearing down, with every step or only one."""
+    entry = trial.entry
+    marks = labels(prepared.definition.id, trial.trial_id)
+    with ExitStack() as stack:
         with _phase(gathered, "stand up"):
             tell("standing up")
             witness = stack.enter_context(Witness(engine, images.witness, marks))
@@ -164,10 +210,13 @@ def _live(
             )  # fmt: skip
         gathered.facts["isolation"] = target.proof
         gathered.facts["node_names"] = {name: node.names for name, node in target.nodes.items()}
+        steps, begins_s = _realised(prepared, trial, target, only)
+        if only is not None:
+            lay_out(target, steps, prepared.procedures, stop)
         if entry is None:
-            _replay(prepared, trial, target, None, gathered, tell, stop)
+            _replay(prepared, steps, begins_s, target, None, gathered, tell, stop)
         else:
-            _with_product(prepared, images, trial, entry, target, gathered, tell, stop)
+            _with_product(prepared, images, trial, entry, target, (steps, begins_s), gathered, tell, stop)
         gathered.facts["process_truth"] = witness.truth()
 
 
@@ -177,6 +226,7 @@ def _with_product(
     trial: TrialPlan,
     entry: ArmOfProduct,
     target: Target,
+    work: tuple[list[Step], list[float]],
     gathered: Gathered,
     tell: Say,
     stop: threading.Event,
@@ -192,7 +242,7 @@ def _with_product(
                     raise ProductError(f"its canary never came through. {deployment.last_words()}")
             gathered.was_ready = True
             _ask(deployment, gathered)
-            _replay(prepared, trial, target, deployment, gathered, tell, stop)
+            _replay(prepared, *work, target, deployment, gathered, tell, stop)
             with _phase(gathered, "flush"):
                 tell("waiting for the last canary")
                 flushed = deployment.show_canary("flush")
@@ -204,18 +254,24 @@ def _with_product(
             _collect(deployment, target, gathered)
 
 
+def _realised(prepared: Prepared, trial: TrialPlan, target: Target, only: str | None) -> tuple[list[Step], list[float]]:
+    """The steps of the trial with every value in its place, and when each begins (see `begins`)."""
+    addresses = {name: node.addresses[0] for name, node in target.nodes.items() if node.addresses}
+    realised = realise(prepared.plan, trial.seed, addresses)
+    chosen = [(step, at_s) for step, at_s in realised if only is None or step.id == only]
+    return [step for step, _at_s in chosen], begins(chosen, prepared.plan.baseline)
+
+
 def _replay(
     prepared: Prepared,
-    trial: TrialPlan,
+    steps: list[Step],
+    begins_s: list[float],
     target: Target,
     deployment: Deployment | None,
     gathered: Gathered,
     tell: Say,
     stop: threading.Event,
 ) -> None:
-    addresses = {name: node.addresses[0] for name, node in target.nodes.items() if node.addresses}
-    realised = realise(prepared.plan, trial.seed, addresses)
-    steps = [step for step, _at_s in realised]
     replay = Replay(target, prepared.procedures, prepared.catalogue, stop)
 
     def on_step(number: int, total: int, step: Step) -> None:
@@ -228,7 +284,7 @@ def _replay(
             replay.open_sessions(steps)
         _sample(target, deployment, gathered)
         with _phase(gathered, "replay"):
-            replay.run(steps, on_step, begins(realised, prepared.plan.baseline))
+            replay.run(steps, on_step, begins_s)
         _sample(target, deployment, gathered)
     finally:
         if not stop.is_set():

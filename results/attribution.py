@@ -59,8 +59,10 @@ class Attributor:
         self._objects: dict[tuple[str, str], list[int]] = {}
         self._directories: dict[str, list[int]] = {}
         self._on_node: dict[str, list[int]] = {}
+        self._in_container: dict[str, list[int]] = {}
         for index, step in enumerate(self._steps):
             self._on_node.setdefault(step.node, []).append(index)
+            self._in_container.setdefault(step.container_id, []).append(index)
             for process in step.processes:
                 self._pids.setdefault(process.pid, []).append((index, process))
             self._index_objects(index, step)
@@ -102,6 +104,9 @@ class Attributor:
     def _evidence(self, observation: Observation) -> Iterable[_Found]:
         """Every kind of evidence that the observation has, strongest first."""
         moment = observation.time_ns or observation.received_ns
+        if observation.container_id:
+            alone = self._alone(observation.container_id, moment)
+            yield _Found(Kind.CONTAINER, alone, {"container_id": observation.container_id})
         node = self._node_of.get(observation.node) if observation.node else None
         if node is not None and len(self._on_node.get(node, ())) == 1:
             yield _Found(Kind.CONTAINER, self._begun(self._on_node[node], moment), {"node": str(observation.node)})
@@ -116,6 +121,14 @@ class Attributor:
         steps = self._by_time(moment, node)
         if steps:
             yield _Found(Kind.TIME, steps, {"time_ns": str(moment)} | ({"node": node} if node else {}))
+
+    def _alone(self, container_id: str, moment: int) -> tuple[int, ...]:
+        """The one step that ever ran in a container, and the canaries whose window holds the moment."""
+        return tuple(
+            index
+            for index in self._begun(self._in_container.get(container_id, ()), moment)
+            if self._steps[index].kind is not StepKind.CANARY or moment <= self._end(index)
+        )
 
     def _by_pid(self, pid: int, moment: int) -> tuple[int, ...]:
         """Steps with a process of this pid that had begun by then, and had not ended long before."""

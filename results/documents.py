@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from results.errors import ContentError, Problem
 
 MAX_DOCUMENT_BYTES = 4_000_000
+MAX_NODES = 200_000
+"""Nodes of one document with every alias followed: an anchor bomb is refused before anything walks through it."""
+SAFE_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe constructors; libyaml's parser where PyYAML has it, which is many times faster."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,24 +37,26 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
         ContentError: the file can't be read, is no YAML, or repeats a key.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_DOCUMENT_BYTES + 1)
     except OSError as error:
         raise ContentError([_whole(path, f"{error.strerror}", "a readable file", "Check the path.")]) from None
     if len(raw) > MAX_DOCUMENT_BYTES:
-        raise ContentError(
-            [_whole(path, f"{len(raw)} bytes", f"at most {MAX_DOCUMENT_BYTES} bytes", "Split the file.")]
-        )
+        found = f"{path.stat().st_size} bytes"
+        raise ContentError([_whole(path, found, f"at most {MAX_DOCUMENT_BYTES} bytes", "Split the file.")])
     try:
         text = raw.decode("utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=SAFE_LOADER)
         lines = Lines()
         problems: list[Problem] = []
         _walk(path, node, (), lines, problems)
         if problems:
             raise ContentError(problems)
-        return yaml.safe_load(text), lines
+        return yaml.load(text, SAFE_LOADER), lines  # noqa: S506  # the safe constructors
     except UnicodeDecodeError as error:
         raise ContentError([_whole(path, f"byte {error.start} is not UTF-8", "UTF-8", "Save it as UTF-8.")]) from None
+    except RecursionError:
+        raise ContentError([_whole(path, "nesting without end", "YAML of ordinary depth", "Flatten it.")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ContentError(
@@ -69,6 +75,9 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
 
 class Lines(dict[tuple[str | int, ...], int]):
     """Line (from 1) of each field, keyed by its path in the document."""
+
+    nodes = 0
+    """How many nodes were walked through."""
 
     def of(self, location: tuple[str | int, ...]) -> int | None:
         """The line of a field, or of the nearest parent that has one."""
@@ -168,6 +177,17 @@ def _walk(
     if node is None:
         return
     lines.setdefault(location, node.start_mark.line + 1)
+    lines.nodes += 1
+    if lines.nodes > MAX_NODES:
+        raise ContentError(
+            [
+                Problem(
+                    path=str(path), line=node.start_mark.line + 1, field=".".join(map(str, location[:3])),
+                    found=f"more than {MAX_NODES} nodes once every alias is followed",
+                    allowed=f"at most {MAX_NODES}", mend="Write the values out instead of repeating anchors.",
+                )
+            ]
+        )  # fmt: skip
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:

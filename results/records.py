@@ -190,6 +190,8 @@ class Observation(Record):
     source_address: str | None = None
     destination_address: str | None = None
     destination_port: int | None = None
+    container_id: str | None = None
+    """The node of its step, where every step had containers and a product of its own (`isolation: step`)."""
     canary: bool = False
     """It is the answer to one of the product's canaries."""
     outside: bool = False

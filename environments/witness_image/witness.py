@@ -18,6 +18,7 @@ import re
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 import time
@@ -36,6 +37,17 @@ CLONE_NEWNET = 0x40000000
 TEXT_CAP = 4096
 READ_CAP = 1 << 20
 FACT_TIMEOUT_S = 10
+DESCRIBED_CAP = 20_000
+LAYER_CAP = 200_000
+GRAPH = "/graph"
+"""Where the engine's folder is, read-only."""
+KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "folder",
+    stat.S_IFLNK: "link",
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+}
 
 
 def say(message):
@@ -158,6 +170,20 @@ def status_of(pid):
         return {}
 
 
+CAPABILITIES = (  # by number: linux/capability.h
+    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
+    "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
+    "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
+    "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+)
+
+
+def bounding_set(pid):
+    """Names of the capabilities in a process's bounding set; KeyError if it is gone."""
+    mask = int(status_of(pid)["CapBnd"], 16)
+    return [name for number, name in enumerate(CAPABILITIES.split()) if mask >> number & 1]
+
+
 def node_pid(pid):
     """The pid as the node itself sees it."""
     numbers = status_of(pid).get("NSpid", "").split()
@@ -258,6 +284,136 @@ def look_inside(fact, path, seen):
     return [True, seen]
 
 
+def describe(request):
+    """What stands at paths, and below folders, in the root of a node."""
+
+    def work():
+        os.chroot(f"/proc/{request['pid']}/root")
+        os.chdir("/")
+        found = {}
+        for path in request["paths"]:
+            note(path, found)
+        for folder in request["folders"]:
+            for place, _folders, files in os.walk(folder):
+                note(place, found)
+                for name in files:
+                    note(os.path.join(place, name), found)
+                if len(found) > DESCRIBED_CAP:
+                    break
+        return {"found": found}
+
+    return in_child(work)
+
+
+def layer(request):
+    """What a container has written over its image: [paths there now, paths gone now].
+
+    In overlayfs's upper folder a deleted path is a character device 0:0; a folder that replaced the image's is marked
+    opaque (Linux, Documentation/filesystems/overlayfs.rst).
+    """
+    top = GRAPH + request["folder"]
+    changed, deleted = [], []
+    for place, folders, files in os.walk(top):
+        inside = place[len(top) :]
+        for name in (*folders, *files):
+            state = os.lstat(os.path.join(place, name))
+            gone = stat.S_ISCHR(state.st_mode) and state.st_rdev == 0
+            (deleted if gone else changed).append(f"{inside}/{name}")
+        if len(changed) > LAYER_CAP:
+            break
+    return {"changed": changed, "deleted": deleted}
+
+
+def modes(request):
+    """Type, mode, owner, group, size and time of everything in a node's root, but for what the kernel shows there."""
+
+    def work():
+        os.chroot(f"/proc/{request['pid']}/root")
+        found = {}
+        for place, folders, files in os.walk("/"):
+            if place == "/":
+                folders[:] = [name for name in folders if name not in ("proc", "sys", "dev")]
+            for name in (*folders, *files):
+                path = os.path.join(place, name)
+                try:
+                    state = os.lstat(path)
+                except OSError:
+                    continue
+                kind = KINDS.get(stat.S_IFMT(state.st_mode), "other")
+                found[path] = [
+                    kind, stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid, state.st_size, state.st_mtime_ns
+                ]  # fmt: skip
+        return {"found": found}
+
+    return in_child(work)
+
+
+def note(path, found):
+    """Describe one path, if something stands there."""
+    try:
+        state = os.lstat(path)
+        kind = stat.S_IFMT(state.st_mode)
+        content = None
+        if kind == stat.S_IFLNK:
+            content = os.readlink(path)
+        elif kind == stat.S_IFREG:
+            content = hashlib.sha256(head(path)).hexdigest()
+    except OSError:
+        return
+    found[path] = [
+        KINDS.get(kind, "other"), stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid, state.st_size,
+        state.st_mtime_ns, content,
+    ]  # fmt: skip
+
+
+def head(path):
+    """The first MiB of a file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        return os.read(descriptor, READ_CAP)
+    finally:
+        os.close(descriptor)
+
+
+def text_of(request):
+    """A small text file of a node; None if it is not there."""
+
+    def work():
+        os.chroot(f"/proc/{request['pid']}/root")
+        try:
+            return {"text": head(request["path"]).decode("utf-8", "backslashreplace")}
+        except OSError:
+            return {"text": None}
+
+    return in_child(work)
+
+
+def sockets(pid):
+    """Sockets of a node's network, in words."""
+    found = set()
+    for protocol in ("tcp", "tcp6", "udp", "udp6"):
+        try:
+            with open(f"/proc/{pid}/net/{protocol}") as file:
+                rows = [line.split() for line in file.readlines()[1:]]
+        except OSError:
+            continue
+        for row in rows:
+            here, there = readable(row[1]), readable(row[2])
+            if there.endswith(":0"):
+                found.add(f"listens {protocol[:3]} {here}")
+            else:
+                found.add(f"connection {protocol[:3]} {here} {there}")
+    return sorted(found)
+
+
+def readable(text):
+    """`0100007F:0016` -> `127.0.0.1:22`."""
+    address, port = text.split(":")
+    words = [bytes.fromhex(address)[at : at + 4][::-1] for at in range(0, len(address) // 2, 4)]
+    family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
+    return f"{socket.inet_ntop(family, b''.join(words))}:{int(port, 16)}"
+
+
 def host_addresses():
     """IPv4 addresses of the engine host (the witness is on its network)."""
     found = []
@@ -271,13 +427,33 @@ def host_addresses():
     return {"addresses": found}
 
 
-def reach(request):
-    """Try, from the networks of all nodes at once, to reach addresses.
+class Reach:
+    """Tries, from the networks of all nodes at once, to reach addresses. Others are answered meanwhile.
 
     Any answer at all, even a refusal, is a way out.
     """
-    started = {name: begin(lambda pid=pid: probe(pid, request)) for name, pid in request["pids"].items()}
-    return {"answers": {name: finish(child) for name, child in started.items()}}
+
+    def __init__(self, request):
+        """Start trying."""
+        self.number = request["id"]
+        self.left = {}  # descriptor -> (node, child, what came so far)
+        self.answers = {}
+        for name, pid in request["pids"].items():
+            child, reader = begin(lambda pid=pid: probe(pid, request))
+            self.left[reader] = (name, child, bytearray())
+
+    def read(self, descriptor):
+        """Take what came from one node's child; True when all nodes have answered."""
+        name, child, data = self.left[descriptor]
+        more = os.read(descriptor, 1 << 16)
+        if more:
+            data += more
+            return False
+        os.close(descriptor)
+        del self.left[descriptor]
+        _pid, code = os.waitpid(child, 0)
+        self.answers[name] = json.loads(data) if data else {"error": f"no answer (wait status {code})"}
+        return not self.left
 
 
 def probe(pid, request):
@@ -348,12 +524,25 @@ def answer(truth, request):
         return {}
     if operation == "kill":
         return truth.kill(request["pid"])
+    if operation == "describe":
+        return describe(request)
+    if operation == "layer":
+        return layer(request)
+    if operation == "modes":
+        return modes(request)
+    if operation == "text":
+        return text_of(request)
+    if operation == "sockets":
+        return {"sockets": sockets(request["pid"])}
+    if operation == "space":
+        state = os.statvfs(f"/proc/{request['pid']}/root")
+        return {"free": state.f_bavail * state.f_frsize}
+    if operation == "bounding_set":
+        return {"capabilities": bounding_set(request["pid"])}
     if operation == "facts":
         return look_at_facts(request)
     if operation == "host_addresses":
         return host_addresses()
-    if operation == "reach":
-        return reach(request)
     if operation == "usage":
         return usage(request)
     return {"error": f"unknown operation {operation!r}"}
@@ -365,10 +554,17 @@ def main():
     truth = Truth()
     say({"ev": "ready", "missing": truth.listen()})
     buffer = b""
+    trying = {}  # descriptor -> Reach
     while True:
         sources = [0] if truth.socket is None else [0, truth.socket]
-        ready, _w, _x = select.select(sources, [], [])
+        ready, _w, _x = select.select([*sources, *trying], [], [])
         truth.drain()
+        for descriptor in [one for one in ready if one in trying]:
+            attempt = trying.pop(descriptor)
+            if attempt.read(descriptor):
+                say({"id": attempt.number, "answers": attempt.answers})
+            elif descriptor in attempt.left:
+                trying[descriptor] = attempt
         if 0 not in ready:
             continue
         data = os.read(0, 1 << 16)
@@ -378,7 +574,14 @@ def main():
         *lines, buffer = buffer.split(b"\n")
         for line in lines:
             request = json.loads(line)
-            reply = answer(truth, request)
+            if request["op"] == "reach":
+                attempt = Reach(request)
+                trying.update(dict.fromkeys(attempt.left, attempt))
+                continue
+            try:
+                reply = answer(truth, request)
+            except (OSError, KeyError, ValueError) as error:  # a node that went down while it was looked at
+                reply = {"error": f"{type(error).__name__}: {error}"}
             truth.drain()  # whatever happened before the reply is reported before it
             say({"id": request["id"], **reply})
 

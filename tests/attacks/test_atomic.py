@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacks.atomic import Executor, InputArgument, Instance, Procedure, instantiate, read_procedures
+from attacks.atomic import read_procedures
+from attacks.procedure import Executor, InputArgument, Instance, Procedure, instantiate
 from results.errors import EvaluationError
 
 INVALID = Path(__file__).parents[1] / "invalid"
