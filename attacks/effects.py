@@ -31,6 +31,7 @@ HELPERS = ("/usr/sbin/unix_chkpwd",)
 RANDOM = (
     (re.compile(r"\b(tmp|Temp|temp)([._-])[A-Za-z0-9]{6,12}\b"), r"\1\2*"),
     (re.compile(r"\b\d{1,3}(\.\d{1,3}){3}\b"), "ADDRESS"),
+    (re.compile(r"\b\d{1,2}:\d{2}(:\d{2})?\b"), "TIME"),
     (re.compile(r"\b[0-9a-f]{12,64}\b"), "HEX"),
     (re.compile(r"\d{3,}"), "#"),
 )

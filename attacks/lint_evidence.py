@@ -15,7 +15,9 @@ SUBJECTS = ("file", "stdout", "process")
 OF_FILES = ("node", "absent", "contains", "lacks", "mode", "owner", "empty", "modified_before", "within_s")
 OF_CONTENT = ("contains", "lacks", "mode", "owner", "empty", "modified_before")
 PATTERNS = ("contains", "lacks", "stdout", "process")
-CONDITION_FIELDS = tuple(sorted({*Observation.model_fields, "any"} - {"observation_id", "canary", "outside"}))
+CONDITION_FIELDS = tuple(
+    sorted({*Observation.model_fields, "any"} - {"observation_id", "canary", "outside", "container_id"})
+)
 """What a criterion may ask of a record; `any` is the raw record."""
 
 

@@ -1,10 +1,12 @@
 """Linting one step: where it runs, what it claims of ATT&CK, and the procedure that it runs."""
 
 import difflib
+import re
 from collections.abc import Mapping
 
 from attacks.plan import Step
-from attacks.procedure import PAYLOAD_FOLDER, Procedure, instantiate
+from attacks.procedure import PAYLOAD_FOLDER, PLACEHOLDER, Procedure, instantiate
+from attacks.quoting import SHELLS, objection
 from environments.lint import MARKERS, Place, Report
 from environments.manifest import Environment
 from results.attack import Catalogue
@@ -104,10 +106,29 @@ def _lint_arguments(step: Step, procedure: Procedure, report: Report) -> None:
             near = difflib.get_close_matches(name, procedure.arguments, n=1)
             mend = f"Did you mean {near[0]!r}?" if near else "Remove it."
             report(("arguments", name), repr(name), ", ".join(procedure.arguments) or "no arguments", mend)
+    for name, value in step.arguments.items():
+        _lint_value(name, value, procedure, report)
     for name, argument in procedure.arguments.items():
         if argument.default is None and name not in step.arguments:
             allowed = f"a value for {name!r}: {argument.description}".strip().rstrip(":.")
             report(("arguments",), f"no {name!r}", allowed, "Add it: the procedure has no default for it.")
+
+
+def _lint_value(name: str, value: str, procedure: Procedure, report: Report) -> None:
+    """A value must stay one argument, and be of the type that upstream says."""
+    argument = procedure.arguments.get(name)
+    if argument is None:
+        return  # reported as unknown
+    plain = PLACEHOLDER.sub("x", value)
+    if procedure.executor.name in SHELLS:
+        for text in (procedure.executor.command, procedure.executor.cleanup_command):
+            found = objection(text or "", name, plain)
+            if found is not None:
+                mend = "Leave it out, or write a procedure that has it in its command."
+                report(("arguments", name), found, "a value that stays one argument of the shell", mend)
+                return
+    if argument.type.lower() == "integer" and value == plain and not re.fullmatch(r"-?\d+", value):
+        report(("arguments", name), repr(value), "an integer", "Correct the value.")
 
 
 def _lint_command(step: Step, plan_id: str, procedure: Procedure, report: Report) -> None:

@@ -118,7 +118,7 @@ HINDRANCES = (Reason.NETWORK, Reason.SYSTEMD, Reason.KERNEL_MODULE, Reason.CLOUD
 """What keeps a procedure from doing what it is for, whatever else it left behind."""
 ALWAYS = (Reason.SYSTEMD, Reason.KERNEL_MODULE)
 """Likewise, even if its last command ended with exit code 0."""
-REFUSALS = frozenset({Reason.KERNEL_MODULE, Reason.KERNEL_SETTING, Reason.PERMISSION, Reason.DEVICE})
+REFUSALS = frozenset({Reason.KERNEL_MODULE, Reason.KERNEL_SETTING, Reason.PERMISSION, Reason.DEVICE, Reason.CLOUD})
 """What the container refused; that the procedure's own programs tried it is proven all the same."""
 FREEBSD = re.compile(r"pw|kldload|kldunload|kldstat|sysrc|pkg|b64encode|b64decode|rmuser|jls|jexec|pciconf|geom|gcp|ee")
 """Programs that only the BSDs have."""
@@ -155,7 +155,7 @@ def judge(procedure: Procedure, attempts: Sequence[Attempt], external: tuple[str
     first = attempts[0]
     common = _common([attempt.effects for attempt in attempts])
     reason, detail = _shortcoming(procedure, attempts, common, external)
-    attempted = reason in REFUSALS and any(e.kind is EffectKind.ATTEMPTED and _is_telling(e) for e in common)
+    attempted = reason in REFUSALS and any(_is_telling(e, procedure.executor.command or "") for e in common)
     return Proof(
         guid=procedure.guid,
         name=procedure.name,
@@ -292,7 +292,7 @@ def _shortcoming(
     hindered = sign is not None and (sign[0] in ALWAYS or (last.exit_code and sign[0] in HINDRANCES))
     if any(effect.kind in STATE for effect in common) and not hindered and not (missing and last.exit_code):
         return None, ""
-    telling = [effect for effect in common if _is_telling(effect)]
+    telling = [effect for effect in common if _is_telling(effect, command)]
     if (
         any(e.kind is not EffectKind.ATTEMPTED for e in telling)
         and not missing
@@ -312,14 +312,15 @@ def _shortcoming(
     return _reason(procedure, last, missing, sign, external)
 
 
-def _is_telling(effect: Effect) -> bool:
+def _is_telling(effect: Effect, command: str) -> bool:
+    """Whether an effect shows the procedure at its work; what it begins with is what it is for."""
     if effect.kind is EffectKind.OUTPUT:
         return True
     if effect.kind not in (EffectKind.RAN, EffectKind.ATTEMPTED):
         return False
     words = effect.what.split()
     program = words[0].rpartition("/")[2] if words else ""
-    return program not in QUIET and words != ["uname"]
+    return (program not in QUIET and words != ["uname"]) or command.split()[:1] == [program]
 
 
 def _missing_programs(errors: str) -> list[str]:
@@ -351,6 +352,9 @@ def _reason(
         return Reason.OTHER_SYSTEM, f"FreeBSD; not here: {', '.join(missing)}" if missing else "FreeBSD"
     if sign is not None and sign[0] in (Reason.SYSTEMD, Reason.KERNEL_MODULE, Reason.CLOUD, Reason.KERNEL_SETTING):
         return sign
+    lost = [name for name in missing if "/T1" in name]
+    if lost:
+        return Reason.PAYLOAD, f"not in the corpus: {', '.join(lost)}"
     if missing:
         return Reason.PACKAGE, f"not found: {', '.join(missing)}"
     if sign is not None:

@@ -19,7 +19,7 @@ from results.errors import TargetError
 
 NODE = "target"
 PAYLOADS_AT = "/usr/local/share/tools"
-PREREQUISITE_LIMIT_S = 20.0
+PREREQUISITE_LIMIT_S = 10.0
 CLEANUP_LIMIT_S = 10.0
 LOOK_EVERY_S = 0.5
 DISK_LIMIT = 1_000_000_000

@@ -115,6 +115,7 @@ def stand_up(
     labels: Mapping[str, str],
     extras: Mapping[str, NodeExtra],
     stop: threading.Event,
+    lent: Mapping[str, Any] | None = None,
 ) -> Iterator[Target]:
     """A running environment for as long as the block lasts; always taken down.
 
@@ -126,15 +127,18 @@ def stand_up(
         labels: for every resource, so that a sweep finds it.
         extras: node -> what a product in it needs.
         stop: set to give up waiting.
+        lent: networks that outlive this environment (see `internal_networks`), instead of fresh ones.
 
     Raises:
         TargetError: a node does not come up, or a node has a way out.
     """
     networks: dict[str, Any] = {}
+    borrowed = dict(lent or {})
     containers: list[Any] = []
     try:
         for name in environment.networks:
-            networks[name] = _create_network(engine, labels)
+            if name not in borrowed:
+                networks[name] = _create_network(engine, labels)
         with ThreadPoolExecutor(max_workers=max(1, len(environment.nodes))) as pool:
             jobs = {
                 name: pool.submit(
@@ -142,7 +146,7 @@ def stand_up(
                     engine,
                     node,
                     images[name],
-                    networks,
+                    {**networks, **borrowed},
                     labels,
                     extras.get(name, NodeExtra()),
                     containers,
@@ -162,6 +166,18 @@ def stand_up(
         raise TargetError(f"the engine failed while the environment was up: {error}") from error
     finally:
         _take_down(containers, list(networks.values()))
+
+
+@contextmanager
+def internal_networks(engine: Engine, names: Sequence[str], labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Networks without a way out, for environments that follow one another: making one costs as much as a node."""
+    networks: dict[str, Any] = {}
+    try:
+        for name in names:
+            networks[name] = _create_network(engine, labels)
+        yield networks
+    finally:
+        _take_down([], list(networks.values()))
 
 
 def prove_isolation(witness: Witness, nodes: Mapping[str, RunningNode]) -> tuple[str, ...]:

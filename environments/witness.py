@@ -160,8 +160,8 @@ class Witness:
         """What stands at paths, and everywhere below folders, of the node whose first process is `pid`.
 
         Returns:
-            Path -> [type, mode, owner, group, size, modified ns, SHA-256 of a file's first MiB or a link's target]; paths where
-            nothing stands are left out.
+            Path -> [type, mode, owner, group, size, modified ns, SHA-256 of a file's first MiB or a link's target];
+            paths where nothing stands are left out.
         """
         found: dict[str, list[Any]] = {}
         for first in range(0, max(1, len(paths)), DESCRIBED_AT_ONCE):

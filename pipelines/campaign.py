@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,19 +11,23 @@ from pathlib import Path
 from pydantic import Field
 
 from attacks.atomic import read_procedures
+from attacks.battery import fill_battery
 from attacks.catalogue import load_catalogue
+from attacks.corpus import read_corpus
 from attacks.lint import lint_plan
 from attacks.plan import Plan, read_plan
 from attacks.procedure import Procedure
+from attacks.proof import content_digest
 from environments.lint import lint_environment
 from environments.manifest import Environment, read_environment
+from pipelines.procedures import known_proofs, read_values
 from pipelines.registry import PROCEDURES, find, find_campaign, folder_digest
 from products.lint import lint_product
 from products.manifest import Arm, Component, Product, read_product
 from results.attack import Catalogue
 from results.documents import Definition, load_yaml, read_document
 from results.errors import ContentError, Problem
-from results.paths import shown, state_folder
+from results.paths import ROOT, shown, state_folder
 from results.records import Campaign, Slug, Text
 
 
@@ -50,6 +54,8 @@ class CampaignDefinition(Definition):
     """Trials at once. Products that share a kernel facility take turns anyway."""
     retries: int = Field(default=2, ge=0, le=2)
     """How often a trial that failed through no fault of the product is repeated (scoring.md §1: at most 2)."""
+    held_out: bool | None = None
+    """Publish nothing of the plan but its digest. If not given: so for a plan outside the checkout."""
     procedures: str | None = None
     """A folder of more Atomic Red Team procedures, relative to this file."""
     entries: tuple[Entry, ...]
@@ -104,6 +110,7 @@ class Prepared:
     entries: tuple[ArmOfProduct, ...]
     trials: tuple[TrialPlan, ...]
     digest: str
+    held_out: bool = False
 
     def record(self, started_ns: int) -> Campaign:
         """The campaign as the results hold it."""
@@ -118,6 +125,8 @@ class Prepared:
             attack_release=self.catalogue.release,
             digest=self.digest,
             started_ns=started_ns,
+            plan_digest=self.plan_digest,
+            held_out=self.held_out,
         )
 
 
@@ -167,8 +176,9 @@ def prepare(
     if problems or plan_folder is None or environment_folder is None or environment is None:
         raise ContentError(list(dict.fromkeys(problems)))
     plan = read_plan(plan_folder)
-    used = {guid: procedures[guid].model_dump(mode="json", exclude={"path", "line"}) for guid in sorted(uses(plan))}
-    plan_digest = _digest([folder_digest(plan_folder), used])
+    if plan.battery is not None:
+        plan, procedures = _with_battery(plan_folder, plan, procedures, given, catalogue)
+    plan_digest = digest_of_plan(plan_folder, plan, procedures)
     environment_digest = folder_digest(environment_folder)
     trials = tuple(_matrix(definition, entries))
     digest = _digest(
@@ -192,7 +202,54 @@ def prepare(
         entries=entries,
         trials=trials,
         digest=digest,
+        held_out=_is_held_out(definition, plan_folder),
     )
+
+
+def _with_battery(
+    folder: Path, plan: Plan, procedures: dict[str, Procedure], given: dict[str, Path], catalogue: Catalogue
+) -> tuple[Plan, dict[str, Procedure]]:
+    """The plan with the steps that its battery chooses, and the procedures that they run.
+
+    Raises:
+        ContentError: the corpus was not given, or nothing of it is proven in the plan's environment.
+    """
+    battery = plan.battery
+    corpus = battery.corpus if battery else None
+    path = str(folder / "plan.yaml")
+    if corpus is not None and corpus not in given:
+        mend = f"Give it: `--content {corpus}=FOLDER`."
+        found = f"corpus {corpus!r}, which was not given"
+        raise ContentError([_whole(path, "battery.corpus", found, "a folder as upstream publishes it", mend)])
+    if corpus is not None:
+        procedures = {**procedures, **read_corpus(given[corpus]).procedures}
+    filled, left_out = fill_battery(plan, procedures, known_proofs(), read_values(), catalogue)
+    if not filled.steps:
+        where = str(given[corpus]) if corpus else ""
+        mend = f"Run `pij prove {where}`, or widen the selector."
+        found = f"no proven procedure ({len(left_out)} left out, e.g. {left_out[0] if left_out else 'none'})"
+        raise ContentError([_whole(path, "battery", found, f"one proven in {plan.environment}", mend)])
+    return filled, procedures
+
+
+def _whole(path: str, field: str, found: str, allowed: str, mend: str) -> Problem:
+    return Problem(path=path, line=None, field=field, found=found, allowed=allowed, mend=mend)
+
+
+def digest_of_plan(folder: Path, plan: Plan, procedures: Mapping[str, Procedure]) -> str:
+    """SHA-256 over a plan's folder, the procedures that it runs and, for a battery, the steps that were chosen.
+
+    Where the files lie is no part of it.
+    """
+    used = {guid: content_digest(procedures[guid]) for guid in sorted(uses(plan))}
+    chosen = [plan.model_dump(mode="json")] if plan.battery is not None else []
+    return _digest([folder_digest(folder), used, *chosen])
+
+
+def _is_held_out(definition: CampaignDefinition, plan_folder: Path) -> bool:
+    if definition.held_out is not None:
+        return definition.held_out
+    return not plan_folder.resolve().is_relative_to(ROOT)
 
 
 def uses(plan: Plan) -> set[str]:

@@ -233,6 +233,77 @@ def publish(
 
 
 @app.command()
+def attire(
+    source: Annotated[str, typer.Argument(help="CAMPAIGN/TRIAL to write as a log, or a log (.json) to read.")],
+    to: Annotated[Path | None, typer.Option(help="File for the log; standard output if not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a trial's executed steps as an ATTiRe 1.1 log, or read such a log and show what it says was run."""
+    from results.attire import read_attire, to_attire, to_steps
+    from results.records import as_json as plain
+    from results.store import read_steps, read_trial
+
+    with _explaining(as_json):
+        if source.endswith(".json"):
+            steps = to_steps(read_attire(Path(source)))
+            if as_json:
+                _print_json([plain(step) for step in steps])
+            else:
+                rows = [
+                    [s.step_id, s.technique, s.procedure_name, s.executor, s.started_ns, s.exit_code] for s in steps
+                ]
+                _print_table(["step", "technique", "procedure", "executor", "started (ns UTC)", "exit code"], rows)
+            return
+        campaign, _slash, trial_id = source.partition("/")
+        folder = _results(campaign) / "trials" / trial_id
+        if not (folder / "trial.json").is_file():
+            known = sorted(path.parent.name for path in folder.parent.glob("*/trial.json"))
+            raise EvaluationError(
+                f"found no trial {source!r}; allowed: {campaign}/ and one of {', '.join(known) or 'none'}"
+            )
+        text = json.dumps(to_attire(read_trial(folder), read_steps(folder)), ensure_ascii=False, indent=2)
+        if to is None:
+            typer.echo(text)
+        else:
+            to.write_text(text + "\n", "utf-8")
+            typer.echo(f"written: {to}", err=True)
+
+
+@app.command()
+def verify(
+    results: Annotated[Path, typer.Argument(help="Folder of a campaign's results, or of its published page.")],
+    plan: Annotated[Path, typer.Argument(help="Folder of the plan that was opened.")],
+    procedures: Annotated[
+        Path | None, typer.Option(help="Folder of procedures that the plan brings with it, besides its own folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that an opened plan is the one that results were made with, byte for byte. Needs no Docker.
+
+    Exits 0 if it is, 1 if not.
+    """
+    from dataclasses import asdict
+
+    from pipelines.verify import verify_plan
+
+    with _explaining(as_json):
+        found = verify_plan(results, plan, procedures)
+        if as_json:
+            _print_json({**asdict(found), "holds": found.holds})
+        else:
+            typer.echo(f"commitment: sha256 {found.commitment}")
+            typer.echo(f"this plan:  sha256 {found.plan_digest}")
+            typer.echo(
+                f"{found.trials} trials name it, {found.seals} seals hold, {found.steps} steps' bytes follow from it"
+            )
+            for problem in found.problems:
+                typer.echo(_visible(problem))
+            typer.echo("the same plan" if found.holds else "NOT the same plan, or not the same results")
+        if not found.holds:
+            raise typer.Exit(1)
+
+
+@app.command()
 def sweep(
     everything: Annotated[
         bool, typer.Option("--all", help="Also what belongs to a pij that still runs. Its trials will fail.")

@@ -10,9 +10,12 @@ from attacks.procedure import Procedure, instantiate, payload_files
 from attacks.proof import Proof, why_not
 from attacks.proving import PAYLOADS_AT
 from pipelines.registry import PROCEDURES
+from results.documents import load_yaml
 from results.errors import EvaluationError
-from results.paths import shown, state_folder
+from results.paths import ROOT, shown, state_folder
 from results.printable import printable
+
+VALUES = ROOT / "attacks" / "values.yaml"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,19 @@ def gather_procedures(folders: Sequence[Path]) -> dict[str, Procedure]:
         for guid, procedure in read_corpus(folder).procedures.items():
             found.setdefault(guid, procedure)
     return found
+
+
+def read_values(path: Path = VALUES) -> dict[str, str]:
+    """What public procedures call things -> what our environments call them.
+
+    Raises:
+        ContentError: the file can't be read.
+        EvaluationError: it is no mapping of names to texts.
+    """
+    data, _lines = load_yaml(path)
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise EvaluationError(f"{path}: found no mapping of names to texts; allowed: `name: text`. Quote the numbers.")
+    return {str(name): value for name, value in data.items()}
 
 
 def known_proofs() -> dict[str, Proof]:

@@ -17,9 +17,9 @@ from environments.engine import Engine, Say, engine_for, find_engine
 from environments.sweep import sweep
 from pipelines.campaign import prepare
 from pipelines.prefect_server import Server, serving, sweep_servers
-from pipelines.procedures import Selector
+from pipelines.procedures import Selector, read_values
 from pipelines.progress import Reporter
-from pipelines.prove import ENVIRONMENTS, REPEATS, WORKERS, Prover, read_values, select
+from pipelines.prove import ENVIRONMENTS, REPEATS, WORKERS, Prover, select
 from pipelines.registry import PROCEDURES, folders
 from pipelines.rehearsal import Rehearsal, rehearse
 from pipelines.run import CampaignRun, open_campaign, run_plain, stopping_on_signals

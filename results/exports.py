@@ -27,8 +27,15 @@ def copy_campaign(campaign_folder: Path, data: Path) -> None:
             shutil.copyfile(campaign_folder / name, data / name)
 
 
-def export_trial(folder: Path, evidence: TrialEvidence, data: Path) -> None:
-    """One sealed trial as it is, so that `pij score` works on it, and its steps and alerts as tables beside it."""
+def export_trial(folder: Path, evidence: TrialEvidence, data: Path, is_original: bool = True) -> None:
+    """One sealed trial as it is, so that `pij score` works on it, and its steps and alerts as tables beside it.
+
+    Args:
+        folder: of the trial.
+        evidence: the same, read.
+        data: where to.
+        is_original: False for a blinded copy, which is not what was sealed.
+    """
     place = data / "trials" / evidence.trial.trial_id
     place.mkdir(parents=True)
     sources = sorted(path for path in folder.iterdir() if path.name != "seal.json")
@@ -36,7 +43,7 @@ def export_trial(folder: Path, evidence: TrialEvidence, data: Path) -> None:
     for source in copied:
         shutil.copyfile(source, place / source.name)
     # `seal.json` is what makes a folder a trial: one that lacks a table must not be taken for one.
-    seal = "seal.json" if len(copied) == len(sources) else "seal-of-all-files.json"
+    seal = "seal.json" if is_original and len(copied) == len(sources) else "seal-of-all-files.json"
     shutil.copyfile(folder / "seal.json", place / seal)
     tables = data / "tables"
     tables.mkdir(exist_ok=True)

@@ -68,6 +68,7 @@ def index_page(
             arm.arm_key: sum(trial.alerts for trial in summary.trials if trial.arm_key == arm.arm_key) for arm in arms
         },
         "provenance": _provenance(trials),
+        "commitments": _distinct([trial.plan_digest for trial in trials.values()]),
         "files": [(f"{root if up else ''}{href}", say.get(name, name)) for href, name, up in _FILES],
         "share": share,
         "percent": percent,

@@ -6,6 +6,7 @@ interrupted still has a whole one. The same campaign gives the same bytes.
 
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from results.attack import read_catalogue
 from results.charts import plotly_script
 from results.errors import EvaluationError
 from results.evidence import TrialEvidence, effects_of
+from results.held_out import blind
 from results.index_page import index_page
 from results.notebook import execute_notebooks, notebook_page
 from results.pages import environment, home, page_values, root, trial_page
@@ -44,12 +46,13 @@ def publish_campaign(campaign_folder: Path, destination: Path) -> Path:
             f"{campaign_folder}: found no summary.json; allowed: a scored campaign. "
             f"Run `pij score {campaign_folder.name}` first."
         )
-    with _swapped(destination) as site:
-        _build(campaign_folder, site)
+    with _swapped(destination) as site, tempfile.TemporaryDirectory(prefix="publish-") as scratch:
+        held_out = store.read_campaign(campaign_folder).held_out
+        _build(blind(campaign_folder, Path(scratch)) if held_out else campaign_folder, site, held_out)
     return destination / "index.html"
 
 
-def _build(campaign_folder: Path, site: Path) -> None:
+def _build(campaign_folder: Path, site: Path, held_out: bool) -> None:
     summary = store.read_summary(campaign_folder)
     for line in summary.trials:
         _check_id(line.trial_id)
@@ -63,7 +66,7 @@ def _build(campaign_folder: Path, site: Path) -> None:
     for evidence in _evidence(campaign_folder, summary, verdicts):
         trial_id = evidence.trial.trial_id
         trials[trial_id], effects[trial_id] = evidence.trial, effects_of(evidence.steps)
-        exports.export_trial(campaign_folder / "trials" / trial_id, evidence, data)
+        exports.export_trial(campaign_folder / "trials" / trial_id, evidence, data, is_original=not held_out)
         for language in LANGUAGES:
             page = home(site, language) / "trials" / f"{trial_id}.html"
             page.write_text(trial_page(evidence, language), "utf-8")

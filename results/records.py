@@ -332,6 +332,10 @@ class Campaign(Record):
     digest: str
     """Of everything that decides the outcome: plan, environment, products, seeds. Resumption needs it equal."""
     started_ns: int
+    plan_digest: str | None = None
+    """SHA-256 over the plan's folder and the procedures that it runs: the commitment to a held-out plan."""
+    held_out: bool = False
+    """Nothing of the plan is published but its digest; see `results.held_out` and `pij verify`."""
 
 
 class Kind(StrEnum):

@@ -146,6 +146,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "status": ("状態", "Status"),
     "reason": ("理由", "Reason"),
     "seed": ("シード", "Seed"),
+    "commitment": ("計画のダイジェスト（`pij verify` で照合できる）", "Digest of the plan (`pij verify` compares it)"),
     "seal": ("封印（SHA-256）", "Seal (SHA-256)"),
     "duration": ("所要時間", "Duration"),
     "started": ("開始", "Started"),
