@@ -44,6 +44,7 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
     if len(raw) > MAX_DOCUMENT_BYTES:
         found = f"{path.stat().st_size} bytes"
         raise ContentError([_whole(path, found, f"at most {MAX_DOCUMENT_BYTES} bytes", "Split the file.")])
+    text = ""
     try:
         text = raw.decode("utf-8")
         node = yaml.compose(text, Loader=SAFE_LOADER)
@@ -57,7 +58,8 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
         raise ContentError([_whole(path, f"byte {error.start} is not UTF-8", "UTF-8", "Save it as UTF-8.")]) from None
     except RecursionError:
         raise ContentError([_whole(path, "nesting without end", "YAML of ordinary depth", "Flatten it.")]) from None
-    except yaml.YAMLError as error:
+    except yaml.YAMLError as first:
+        error = _clearer(text, first)
         mark = getattr(error, "problem_mark", None)
         raise ContentError(
             [
@@ -71,6 +73,15 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
                 )
             ]
         ) from None
+
+
+def _clearer(text: str, error: yaml.YAMLError) -> yaml.YAMLError:
+    """The same mistake as PyYAML's own parser words it, which says more than libyaml's."""
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as clearer:
+        return clearer
+    return error
 
 
 class Lines(dict[tuple[str | int, ...], int]):

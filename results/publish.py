@@ -47,6 +47,7 @@ def publish_campaign(campaign_folder: Path, destination: Path) -> Path:
             f"Run `pij score {campaign_folder.name}` first."
         )
     with _swapped(destination) as site, tempfile.TemporaryDirectory(prefix="publish-") as scratch:
+        store.read_summary(campaign_folder)  # of a version that we read, before anything is copied
         held_out = store.read_campaign(campaign_folder).held_out
         _build(blind(campaign_folder, Path(scratch)) if held_out else campaign_folder, site, held_out)
     return destination / "index.html"

@@ -108,7 +108,7 @@ def test_every_file_of_upstream_is_read_and_its_scripts_come_out_byte_for_byte()
             written[test["auto_generated_guid"]] = test["executor"].get("command")
     assert problems == []
     assert {guid: entry.executor.command for guid, entry in found.items()} == written
-    assert Counter(entry.obstacle is None for entry in found.values()) == {True: 254, False: 395}
+    assert Counter(entry.obstacle is None for entry in found.values()) == {True: 257, False: 392}
 
 
 def test_arguments_are_filled_in_and_the_rest_stays_byte_for_byte():
@@ -116,7 +116,7 @@ def test_arguments_are_filled_in_and_the_rest_stays_byte_for_byte():
     script = "set -e\n\tcat <<'END' > #{file}\n  \\n ${#file} $(#{file}) ü\nEND\n\n"
     filled = "set -e\n\tcat <<'END' > /tmp/x y\n  \\n ${#file} $(/tmp/x y) ü\nEND\n\n"
     assert instantiate(procedure(script, "rm #{file}\n", file="/tmp/a"), {"file": "/tmp/x y"}) == Instance(
-        command=filled, cleanup="rm /tmp/x y\n", executor="bash"
+        command=filled, cleanup="rm /tmp/x y\n", executor="bash", prerequisite_executor="bash"
     )
 
 
@@ -155,8 +155,13 @@ def test_a_missing_value_is_an_error():
     ("change", "obstacle"),
     [
         ({}, None),
-        ({"executor": Executor(name="powershell", command="x")}, "executor 'powershell'; replayed are bash, sh"),
-        ({"executor": Executor(name="manual", steps="click")}, "executor 'manual'; replayed are bash, sh"),
+        ({"executor": Executor(name="powershell", command="x")}, None),
+        (
+            {"executor": Executor(name="command_prompt", command="x")},
+            "executor 'command_prompt'; replayed are bash, sh, powershell, python",
+        ),
+        ({"executor": Executor(name="manual", steps="click")}, "manual: click"),
+        ({"missing": ("host.dir.staged",)}, "no fact source gives host.dir.staged"),
         ({"executor": Executor(name="sh")}, "it has no command"),
         ({"platforms": ("macos", "windows")}, "for macos, windows only"),
     ],
