@@ -8,6 +8,8 @@ from typing import Any
 from attacks.atomic import read_atomics
 from attacks.caldera import Adversary, Entry, read_abilities, read_adversary, read_facts
 from attacks.ctid import DETAILS, PlanDetails, read_emulation_plan
+from attacks.ftw import holds_ftw, read_ftw_file
+from attacks.gotestwaf import holds_gotestwaf, read_gotestwaf_file
 from attacks.procedure import Procedure
 from results.documents import Lines, load_yaml
 from results.errors import ContentError, Problem
@@ -57,6 +59,13 @@ def read_corpus(folder: Path, facts: Mapping[str, str] | None = None) -> Corpus:
     corpus = Corpus(facts=dict(facts or {}))
     documents: list[tuple[Path, Any, Lines]] = []
     for path in _files(folder):
+        if holds_ftw(path) or holds_gotestwaf(path):
+            read = read_ftw_file if holds_ftw(path) else read_gotestwaf_file
+            requests, problems = read(path)
+            corpus.add(list(requests))
+            corpus.problems += problems
+            corpus.files += 1
+            continue
         try:
             data, lines = load_yaml(path)
         except ContentError as error:

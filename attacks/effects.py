@@ -75,10 +75,12 @@ class Effect(Definition, frozen=True):
     what: str
     """Path, account, socket, command line or line of output."""
     detail: str = ""
+    exact: bool = True
+    """False: temporary names, addresses, numbers or times in it are replaced, because they differ from run to run."""
 
     def normal(self) -> "Effect":
         """The same without what differs from run to run."""
-        return Effect(kind=self.kind, what=normalise(self.what), detail=normalise(self.detail))
+        return Effect(kind=self.kind, what=normalise(self.what), detail=normalise(self.detail), exact=False)
 
 
 @dataclass(frozen=True)

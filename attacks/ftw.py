@@ -6,22 +6,21 @@ a step has to say which host the requests go to.
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from typing_extensions import Annotated
 
 from attacks.ftw_request import Input, build
 from attacks.go_yaml import explain, load_go_yaml, problem
 from attacks.request import Expectation, Unsendable, WebProcedure, web_procedure
-from results.documents import Lines
+from results.documents import MAX_DOCUMENT_BYTES, Lines
 from results.errors import ContentError, Problem
 
 CORPUS = "go-ftw"
 DIGITS = re.compile(r"\d+")
 SIGNS = (re.compile(rb"^tests:", re.MULTILINE), re.compile(rb"^(meta|rule_id):", re.MULTILINE))
 KNOWN = "author, meta, rule_id, tests"
-Statuses = Annotated[tuple[int, ...], BeforeValidator(lambda given: given if isinstance(given, list) else [given])]
+Statuses = Annotated[tuple[int, ...], BeforeValidator(lambda given: given if isinstance(given, list) else [given or 0])]
 
 
 class _Upstream(BaseModel):
@@ -80,7 +79,7 @@ class _Test(_Upstream):
     """Of older files, instead of `test_id`."""
     rule_id: int | None = None
     desc: str | None = None
-    stages: tuple[_Stage, ...] = Field(min_length=1)
+    stages: tuple[_Stage, ...]
     tags: tuple[str, ...] | None = None
 
 
@@ -103,7 +102,7 @@ def read_ftw(folder: Path) -> tuple[dict[str, WebProcedure], list[Problem]]:
     found: dict[str, WebProcedure] = {}
     problems: list[Problem] = []
     for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
-        if not _holds_tests(path):
+        if not holds_ftw(path):
             continue
         procedures, more = read_ftw_file(path)
         problems += more
@@ -124,27 +123,27 @@ def read_ftw_file(path: Path) -> tuple[list[WebProcedure], list[Problem]]:
         mend = "Write the file as go-ftw does."
         return [], [problem(path, lines, ("tests",), "no list of tests", "`tests: [...]`", mend)]
     problems: list[Problem] = []
-    rule = data.get("rule_id")
     try:
-        rule = _File.model_validate(data).rule_id
+        _File.model_validate(data)
     except ValidationError as error:
         problems += [explain(path, lines, (), dict(detail), KNOWN) for detail in error.errors()]
-    if rule is None and (digits := DIGITS.search(path.name)):
-        rule = digits.group()  # upstream does the same
+    rule = DIGITS.fullmatch(str(data.get("rule_id"))) or DIGITS.search(path.name)  # as upstream falls back on the name
     if rule is None:
         mend = "Add the id of the rule that the tests are for."
         return [], [*problems, problem(path, lines, ("rule_id",), "nothing", "the id of a rule", mend)]
     procedures: list[WebProcedure] = []
     for index, entry in enumerate(data["tests"]):
-        procedure, more = _read_test(path, lines, index, entry, str(rule))
+        procedure, more = _read_test(path, lines, index, entry, rule.group())
         problems += more
         procedures += [procedure] if procedure else []
     return procedures, problems
 
 
-def _holds_tests(path: Path) -> bool:
+def holds_ftw(path: Path) -> bool:
+    """Whether a file holds go-ftw tests."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_DOCUMENT_BYTES)
     except OSError:
         return False  # what can't be read is not ours to judge
     return all(sign.search(raw) for sign in SIGNS)
@@ -161,6 +160,9 @@ def _read_test(
     if test.test_id is None and not test.test_title:
         mend = "Number the tests of a file from 1."
         return None, [problem(path, lines, (*at, "test_id"), "nothing", "a number of its own", mend)]
+    if not test.stages:
+        mend = "Write the test as go-ftw does."
+        return None, [problem(path, lines, (*at, "stages"), "no stages", "one or more", mend)]
     title = f"{test.rule_id or rule}-{test.test_id}" if test.test_id is not None else str(test.test_title)
     requests, expected = _requests(test)
     procedure = web_procedure(

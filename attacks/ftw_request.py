@@ -159,7 +159,8 @@ def _repetition(action: str) -> tuple[int, str]:
     piped, piped_count, count, given, alone = match.groups()
     literal = piped or given or alone
     try:
-        unit = literal[1:-1] if literal.startswith("`") else json.loads(literal, strict=False)
-    except json.JSONDecodeError:
+        unit = str(literal[1:-1] if literal.startswith("`") else json.loads(literal, strict=False))
+        unit.encode("utf-8")
+    except (json.JSONDecodeError, UnicodeEncodeError):
         raise Unsendable(f"its body is a Go template with a text that is not understood: {literal[:80]!r}") from None
     return int(piped_count or count or 1), unit

@@ -33,7 +33,7 @@ _AsWritten.yaml_implicit_resolvers = {
 class _QuoteLoader(yaml.SafeLoader):
     r"""Knows `\'`, as go-yaml does; YAML itself does not."""
 
-    ESCAPE_REPLACEMENTS = {**yaml.SafeLoader.ESCAPE_REPLACEMENTS, "'": "'"}
+    ESCAPE_REPLACEMENTS = {**yaml.SafeLoader.ESCAPE_REPLACEMENTS, "'": "'"}  # type: ignore[misc]  # the stubs call it final
 
 
 def load_go_yaml(path: Path) -> tuple[Any, Lines]:
@@ -69,7 +69,8 @@ def explain(path: Path, lines: Lines, at: tuple[str | int, ...], detail: Mapping
         known: the fields that there are, for an unknown one.
     """
     location = (*at, *detail["loc"])
-    found, allowed, mend = repr(detail["input"])[:120], str(detail["msg"]), "Correct it as upstream writes it."
+    found, mend = repr(detail["input"])[:120], "Correct it as upstream writes it."
+    allowed = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "missing":
         found, allowed, mend = "nothing", "this field is required", "Add it as upstream writes it."
     elif detail["type"] == "extra_forbidden":

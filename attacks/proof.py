@@ -220,7 +220,7 @@ def why_not(procedure: Procedure) -> tuple[Reason, str] | None:
         return Reason.OTHER_SYSTEM, obstacle
     if procedure.executor.name == "manual":
         return Reason.MANUAL, obstacle
-    if not procedure.executor.command:
+    if not (procedure.executor.command or "").strip():
         return Reason.BROKEN, obstacle
     return Reason.PACKAGE, obstacle
 
@@ -235,8 +235,9 @@ def oracle(proof: Proof) -> tuple[Fact, ...]:
 
 
 def _fact(effect: Effect) -> Fact | None:
-    if effect.normal().what != effect.what:
-        return None  # it differs from run to run
+    said = effect.kind in (EffectKind.OUTPUT, EffectKind.RAN, EffectKind.ATTEMPTED, EffectKind.LEFT_RUNNING)
+    if not effect.exact or (said and effect.normal().what != effect.what):
+        return None  # it differs from run to run, or may: numbers and times in words are rarely the same for long
     if effect.kind is EffectKind.CREATED:
         return Fact(file=effect.what)
     if effect.kind is EffectKind.DELETED:
@@ -267,7 +268,7 @@ def _common(every: Sequence[Sequence[Effect]]) -> list[Effect]:
         elif all(effect.normal() in effects for effects in normal):
             found[effect.normal()] = None
         elif all((effect.kind, effect.normal().what) in effects for effects in loose):
-            found[Effect(kind=effect.kind, what=effect.normal().what)] = None
+            found[Effect(kind=effect.kind, what=effect.normal().what, exact=False)] = None
     return list(found)
 
 

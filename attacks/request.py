@@ -18,7 +18,7 @@ SEND_S = 5
 """Seconds for sending one request, and again for its answer."""
 
 
-class Unsendable(ValueError):  # noqa: N818  # a finding about content, not a failure
+class Unsendable(ValueError):
     """The request can't be sent as HTTP/1.1 over plain TCP; its text says why, for a person."""
 
 

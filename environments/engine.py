@@ -33,6 +33,8 @@ STOP_TIMEOUT_S = 30.0
 CALL_TIMEOUT_S = 120
 _daemons: list[subprocess.Popen[bytes]] = []
 """Engines that this very process started: its children, to be reaped by it."""
+_folders: dict[str, str] = {}
+"""Address -> where that engine keeps its containers: it does not change while the engine runs."""
 NOT_ANSWERING = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
 
@@ -47,7 +49,9 @@ class Engine:
 
     def folder(self) -> str:
         """Where the engine keeps its containers, on its own host."""
-        return str(self.client.info()["DockerRootDir"])
+        if self.address not in _folders:
+            _folders[self.address] = str(self.client.info()["DockerRootDir"])
+        return _folders[self.address]
 
     def version(self) -> str:
         """Version of the engine and of its kernel."""

@@ -48,6 +48,8 @@ class RunningNode:
     pid: int
     """Of its first process, in the engine host's pid namespace."""
     addresses: tuple[str, ...]
+    layer: str | None = None
+    """Overlayfs's upper folder of the container, relative to the engine's own; None with another storage driver."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,10 +97,7 @@ class Target:
     def home(self, name: str, user: str) -> str:
         """A user's home folder in a node."""
         node = self.nodes[name]
-        stream, _stat = self.engine.client.api.get_archive(node.container_id, "/etc/passwd")
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-            member = archive.extractfile(archive.getmembers()[0])
-            lines = member.read().decode().splitlines() if member else []
+        lines = (self.witness.text(node.pid, "/etc/passwd") or "").splitlines()
         for line in lines:
             fields = line.split(":")
             if fields[0] == user:
@@ -154,7 +153,8 @@ def stand_up(
                 for name, node in environment.nodes.items()
             }
             started = {name: job.result() for name, job in jobs.items()}
-        nodes = {name: _running(name, environment.nodes[name], started[name]) for name in environment.nodes}
+        top = engine.folder()
+        nodes = {name: _running(name, environment.nodes[name], started[name], top) for name in environment.nodes}
         for node in nodes.values():
             witness.track(node.pid)
         for node in nodes.values():
@@ -221,13 +221,11 @@ def changed_paths(target: Target, node: str) -> tuple[set[str], set[str]]:
 
     The engine's own comparison walks the whole image; with overlayfs the witness looks at the node's own layer alone.
     """
-    container_id = target.nodes[node].container_id
-    driver = target.engine.client.api.inspect_container(container_id)["GraphDriver"]
-    upper, top = (driver["Data"] or {}).get("UpperDir", ""), target.engine.folder()
-    if driver["Name"] == "overlay2" and upper.startswith(f"{top}/"):
-        changed, deleted = target.witness.layer(upper.removeprefix(top))
+    running = target.nodes[node]
+    if running.layer is not None:
+        changed, deleted = target.witness.layer(running.layer)
         return set(changed), set(deleted)
-    found = target.engine.client.api.diff(container_id) or ()
+    found = target.engine.client.api.diff(running.container_id) or ()
     gone = {entry["Path"] for entry in found if entry["Kind"] == DELETED}
     return {entry["Path"] for entry in found} - gone, gone
 
@@ -317,7 +315,7 @@ def _start_node(
     return container
 
 
-def _running(name: str, node: Node, container: Any) -> RunningNode:  # noqa: ANN401
+def _running(name: str, node: Node, container: Any, top: str) -> RunningNode:  # noqa: ANN401
     state = container.attrs
     if not state["State"]["Running"]:
         log = container.logs(tail=15).decode("utf-8", "backslashreplace")
@@ -329,7 +327,13 @@ def _running(name: str, node: Node, container: Any) -> RunningNode:  # noqa: ANN
         container_id=str(container.id),
         pid=int(state["State"]["Pid"]),
         addresses=tuple(sorted(entry["IPAddress"] for entry in settings if entry["IPAddress"])),
+        layer=_layer(state.get("GraphDriver") or {}, top),
     )
+
+
+def _layer(driver: Mapping[str, Any], top: str) -> str | None:
+    upper = str((driver.get("Data") or {}).get("UpperDir", ""))
+    return upper.removeprefix(top) if driver.get("Name") == "overlay2" and upper.startswith(f"{top}/") else None
 
 
 def _await_health(engine: Engine, node: RunningNode, stop: threading.Event) -> None:

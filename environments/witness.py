@@ -14,7 +14,7 @@ from environments.pipe import Pipe, attach
 from results.errors import TargetError
 from results.records import Process
 
-CAPABILITIES = ["NET_ADMIN", "SYS_PTRACE", "SYS_ADMIN", "SYS_CHROOT", "DAC_READ_SEARCH", "KILL"]
+CAPABILITIES = ["NET_ADMIN", "SYS_NICE", "SYS_PTRACE", "SYS_ADMIN", "SYS_CHROOT", "DAC_READ_SEARCH", "KILL"]
 ANSWER_TIMEOUT_S = 60.0
 READY = 0
 """Number of its first word, which answers no question."""

@@ -105,7 +105,7 @@ class Attributor:
         """Every kind of evidence that the observation has, strongest first."""
         moment = observation.time_ns or observation.received_ns
         if observation.container_id:
-            alone = self._alone(observation.container_id, moment)
+            alone = self._alone(observation, moment)
             yield _Found(Kind.CONTAINER, alone, {"container_id": observation.container_id})
         node = self._node_of.get(observation.node) if observation.node else None
         if node is not None and len(self._on_node.get(node, ())) == 1:
@@ -122,13 +122,15 @@ class Attributor:
         if steps:
             yield _Found(Kind.TIME, steps, {"time_ns": str(moment)} | ({"node": node} if node else {}))
 
-    def _alone(self, container_id: str, moment: int) -> tuple[int, ...]:
-        """The one step that ever ran in a container, and the canaries whose window holds the moment."""
-        return tuple(
-            index
-            for index in self._begun(self._in_container.get(container_id, ()), moment)
-            if self._steps[index].kind is not StepKind.CANARY or moment <= self._end(index)
-        )
+    def _alone(self, observation: Observation, moment: int) -> tuple[int, ...]:
+        """The one step that ever ran in a container; none if the observation names what a canary did there."""
+        inside = self._begun(self._in_container.get(observation.container_id or "", ()), moment)
+        canaries = {index for index in inside if self._steps[index].kind is StepKind.CANARY}
+        named = {
+            index for pid in (observation.pid, observation.parent_pid) if pid for index in self._by_pid(pid, moment)
+        }
+        named |= {index for name, value in _objects_of(observation) for index in self._by_object(name, value)}
+        return () if named & canaries else tuple(index for index in inside if index not in canaries)
 
     def _by_pid(self, pid: int, moment: int) -> tuple[int, ...]:
         """Steps with a process of this pid that had begun by then, and had not ended long before."""

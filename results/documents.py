@@ -15,6 +15,7 @@ from results.errors import ContentError, Problem
 MAX_DOCUMENT_BYTES = 4_000_000
 MAX_NODES = 200_000
 """Nodes of one document with every alias followed: an anchor bomb is refused before anything walks through it."""
+MAX_DEPTH = 60
 SAFE_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe constructors; libyaml's parser where PyYAML has it, which is many times faster."""
 
@@ -47,6 +48,7 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
     text = ""
     try:
         text = raw.decode("utf-8")
+        _refuse_depth(path, text)
         node = yaml.compose(text, Loader=SAFE_LOADER)
         lines = Lines()
         problems: list[Problem] = []
@@ -56,23 +58,40 @@ def load_yaml(path: Path) -> tuple[Any, "Lines"]:
         return yaml.load(text, SAFE_LOADER), lines  # noqa: S506  # the safe constructors
     except UnicodeDecodeError as error:
         raise ContentError([_whole(path, f"byte {error.start} is not UTF-8", "UTF-8", "Save it as UTF-8.")]) from None
-    except RecursionError:
-        raise ContentError([_whole(path, "nesting without end", "YAML of ordinary depth", "Flatten it.")]) from None
+    except ValueError as error:  # a date such as 2020-99-99
+        raise ContentError([_whole(path, str(error), "YAML 1.1", "Quote the value.")]) from None
     except yaml.YAMLError as first:
-        error = _clearer(text, first)
-        mark = getattr(error, "problem_mark", None)
+        clear = _clearer(text, first)
+        mark = getattr(clear, "problem_mark", None)
         raise ContentError(
             [
                 Problem(
                     path=str(path),
                     line=mark.line + 1 if mark else None,
                     field="",
-                    found=str(getattr(error, "problem", None) or error),
+                    found=str(getattr(clear, "problem", None) or clear),
                     allowed="YAML 1.1",
                     mend="Correct the syntax at that line.",
                 )
             ]
         ) from None
+
+
+def _refuse_depth(path: Path, text: str) -> None:
+    """Nesting without end would exhaust the stack of whatever walks through it, libyaml's composer first."""
+    depth = 0
+    for event in yaml.parse(text, Loader=SAFE_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else None
+            found = f"more than {MAX_DEPTH} levels"
+            raise ContentError(
+                [Problem(path=str(path), line=line, field="", found=found, allowed=f"at most {MAX_DEPTH}",
+                         mend="Flatten it.")]
+            )  # fmt: skip
 
 
 def _clearer(text: str, error: yaml.YAMLError) -> yaml.YAMLError:
@@ -81,6 +100,8 @@ def _clearer(text: str, error: yaml.YAMLError) -> yaml.YAMLError:
         yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as clearer:
         return clearer
+    except RecursionError:
+        return error
     return error
 
 
