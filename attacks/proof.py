@@ -15,7 +15,7 @@ from attacks.plan import Fact
 from attacks.procedure import Procedure
 from results.documents import Definition
 
-PROVER_VERSION = "1"
+PROVER_VERSION = "2"
 FACTS_AT_MOST = 4
 QUIET = frozenset({"sleep", "true", "false", "which", "echo", "printf", "test", "[", "dirname", "basename"})
 """Programs whose running shows nothing of what a procedure is for."""
@@ -110,6 +110,10 @@ REASONS: tuple[tuple[str, Reason], ...] = (
     (r"Temporary failure in name|unable to resolve|Can't contact LDAP|Connection timed out", Reason.NETWORK),
     (r"([Cc]annot|[Uu]nable to|Can't) open display|no DISPLAY|X server", Reason.GUI),
     (r"No such device|No wireless|No devices found|SIOC|/dev/(sd|nvme|input)", Reason.DEVICE),
+    (
+        r"Unit \S+ (not loaded|not found|could not be found|does not exist)|Unit file \S+ does not exist",
+        Reason.PERMISSION,
+    ),
     (r"SELinux is disabled|No such file or directory: '/sys|/sys/", Reason.KERNEL_SETTING),
     (r"Operation not permitted|[Pp]ermission denied|Read-only file system|must be root|superuser", Reason.PERMISSION),
 )
@@ -155,7 +159,8 @@ def judge(procedure: Procedure, attempts: Sequence[Attempt], external: tuple[str
     first = attempts[0]
     common = _common([attempt.effects for attempt in attempts])
     reason, detail = _shortcoming(procedure, attempts, common, external)
-    attempted = reason in REFUSALS and any(_is_telling(e, procedure.executor.command or "") for e in common)
+    refused = reason in REFUSALS or (reason is Reason.BROKEN and not _missing_programs(attempts[-1].errors))
+    attempted = refused and any(_is_telling(e, procedure.executor.command or "") for e in common)
     return Proof(
         guid=procedure.guid,
         name=procedure.name,
@@ -362,8 +367,8 @@ def _reason(
         return sign
     if procedure.payloads or "PathToAtomicsFolder" in text:
         return Reason.PAYLOAD, "; ".join(attempt.errors.strip().splitlines()[-1:])[:160]
-    if attempt.exit_code == 0:
-        return Reason.NOTHING_SEEN, "it ended with exit code 0 and changed, ran and printed nothing"
+    if attempt.exit_code == 0 or not attempt.errors.strip():
+        return Reason.NOTHING_SEEN, f"exit code {attempt.exit_code}; it changed, ran and printed nothing"
     last = "; ".join(attempt.errors.strip().splitlines()[-2:])[:160]
     return Reason.BROKEN, f"exit code {attempt.exit_code}: {last}"
 

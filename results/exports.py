@@ -5,12 +5,12 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from results.evidence import TrialEvidence
 from results.printable import csv_cell
-from results.records import Observation, Record, StepExecution, Verdict, as_json
+from results.records import AttributionStatus, Observation, Record, StepExecution, StepKind, Verdict, as_json
 
 LARGEST_COPY = 5_000_000
 """Bytes; a sealed file beyond it is named by its hash in the seal, and not copied."""
@@ -55,6 +55,48 @@ def export_trial(folder: Path, evidence: TrialEvidence, data: Path, is_original:
 def export_verdicts(verdicts: Sequence[Verdict], data: Path) -> None:
     """All verdicts as one table."""
     write_table(data / "verdicts.csv", Verdict, verdicts)
+
+
+FALSE_ALARM_COLUMNS = (
+    "trial", "product", "arm", "action", "action_en", "action_ja", "kind", "technique_it_resembles", "procedure",
+    "executed", "rule", "rule_name", "alerts",
+)  # fmt: skip
+
+
+def false_alarm_rows(evidence: TrialEvidence) -> list[dict[str, object]]:
+    """What one product alerted on although it was ordinary work: one row an action and rule, with how many alerts.
+
+    Alerts that no step explains have an empty action: they are false alarms of the time in between.
+    """
+    steps = {step.step_id: step for step in evidence.steps if step.kind in (StepKind.BENIGN, StepKind.PLACEBO)}
+    counts: dict[tuple[str, str, str], int] = {}
+    for claim in evidence.attributions:
+        alert = evidence.alerts.get(claim.observation_id) if claim.alert else None
+        nobody = claim.status is AttributionStatus.UNATTRIBUTED
+        if alert is not None and (nobody or claim.step_id in steps):
+            key = (claim.step_id or "", alert.rule_id or "", alert.rule_name or alert.title or "")
+            counts[key] = counts.get(key, 0) + 1
+    rows = []
+    for (step_id, rule, name), count in sorted(counts.items()):
+        step = steps.get(step_id)
+        values = (
+            evidence.trial.trial_id, evidence.trial.product or "", evidence.trial.arm or "", step_id,
+            step.title.en if step else "", step.title.ja if step else "", step.kind.value if step else "",
+            (step.technique or "") if step else "", step.procedure if step else "", step.executed if step else "",
+            rule, name, count,
+        )  # fmt: skip
+        rows.append(dict(zip(FALSE_ALARM_COLUMNS, values, strict=True)))
+    return rows
+
+
+def write_false_alarms(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """The known false alarms of a campaign as one table."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(FALSE_ALARM_COLUMNS)
+    for row in rows:
+        writer.writerow([csv_cell(_flat(row[column])) for column in FALSE_ALARM_COLUMNS])
+    path.write_bytes(text.getvalue().encode("utf-8-sig", "backslashreplace"))
 
 
 def write_table(path: Path, model: type[Record], records: Iterable[Record]) -> None:

@@ -31,6 +31,7 @@ _FILES = (
     ("notebook.ipynb", "notebook.ipynb", False),
     ("data/verdicts.csv", "verdicts.csv", True),
     ("data/verdicts.parquet", "verdicts.parquet", True),
+    ("data/false_alarms.csv", "false_alarms.csv", True),
     ("data/summary.json", "summary.json", True),
     ("manifest.json", "manifest.json", True),
 )

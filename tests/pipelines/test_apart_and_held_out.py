@@ -151,7 +151,7 @@ UPSTREAM_LOG = {
             "steps": [
                 {
                     "order": 1, "time-start": "2026-11-23T10:00:00.000Z", "time-stop": "2026-11-23T10:00:01.000Z",
-                    "executor": "sh", "command": "ps", 
+                    "executor": "sh", "command": "ps",
                     "output": [{"content": "PID", "level": "STDOUT", "type": "console"}],
                 }
             ],

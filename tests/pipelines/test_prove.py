@@ -22,7 +22,7 @@ HOSTILE = {
     "ends the node": "kill -9 -1; kill 1",
     "reaches for the outside": (
         'for a in 1.1.1.1 192.0.2.2 172.17.0.1; do timeout 1 bash -c "echo > /dev/tcp/$a/80" && echo OUTSIDE; done; '
-        "getent hosts deb.debian.org && echo OUTSIDE; ls /var/run/docker.sock && echo OUTSIDE; "
+        "timeout 1 getent hosts deb.debian.org && echo OUTSIDE; ls /var/run/docker.sock && echo OUTSIDE; "
         "dd if=/dev/vda count=1 2> /dev/null | wc -c | grep -v '^0$' && echo OUTSIDE; "
         "mknod /tmp/disk b 254 0 && dd if=/tmp/disk count=1 2> /dev/null | wc -c | grep -v '^0$' && echo OUTSIDE; "
         "mount -t tmpfs x /mnt && echo OUTSIDE; echo c > /proc/sysrq-trigger && echo OUTSIDE; touch /tmp/tried"
