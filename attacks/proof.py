@@ -91,7 +91,7 @@ class Proof(Definition):
     """Every run had the same effects; None if there was one run only."""
     runs: int = 0
     needed: tuple[str, ...] = ()
-    """Prerequisites that were carried out, and `root`."""
+    """Prerequisites that were carried out or could not be met, and `root`."""
     cleanup: str = "none"
     duration_s: float | None = None
     procedure_digest: str
@@ -178,7 +178,11 @@ def judge(procedure: Procedure, attempts: Sequence[Attempt], external: tuple[str
         effects=tuple(common),
         stable=_all_same(attempts) if len(attempts) > 1 else None,
         runs=len(attempts),
-        needed=(*first.prepared, *(("root",) if first.user == "root" and not elevated(procedure) else ())),
+        needed=(
+            *first.prepared,
+            *(f"{name} (not met)" for name in first.unmet),
+            *(("root",) if first.user == "root" and not elevated(procedure) else ()),
+        ),
         cleanup=first.cleanup,
         duration_s=first.duration_s,
         procedure_digest=content_digest(procedure),

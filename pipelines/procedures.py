@@ -1,5 +1,6 @@
 """Procedures of any corpus for a person or a program: which there are, what one would run, where, and what it needs."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from results.errors import EvaluationError
 from results.paths import ROOT, shown, state_folder
 from results.printable import printable
 
+CATALOGUE = ROOT / "attacks" / "proofs.json"
 VALUES = ROOT / "attacks" / "values.yaml"
 
 
@@ -60,8 +62,11 @@ def read_values(path: Path = VALUES) -> dict[str, str]:
 
 
 def known_proofs() -> dict[str, Proof]:
-    """The newest proof that is kept of each procedure: GUID -> proof."""
+    """The newest proof of each procedure: GUID -> proof. Those of the checkout's own procedures come with it."""
     found: dict[str, Proof] = {}
+    if CATALOGUE.is_file():
+        for entry in json.loads(CATALOGUE.read_text("utf-8")):
+            found[entry["guid"]] = Proof.model_validate(entry)
     for path in sorted((state_folder() / "proofs").glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
         proof = Proof.model_validate_json(path.read_text("utf-8"))
         found[proof.guid] = proof

@@ -8,22 +8,33 @@ from attacks.proof import Proof, Reason
 from results.printable import printable
 
 COLUMNS = (
-    "corpus", "procedures", "proven", "of these only the attempt", "need an address outside", "proven of the others"
+    "corpus", "procedures", "proven", "of these only the attempt", "need an address outside",
+    "need a payload that is not there",
+    "proven of those that need no address", "and no payload",
 )  # fmt: skip
 
 
 def summary_rows(proofs: Sequence[Proof]) -> list[dict[str, Any]]:
-    """One row a corpus: how many procedures, how many proven, and the share of those that need nothing outside."""
+    """One row a corpus: how many procedures, how many proven, and the share of those that could be."""
     rows = []
     for corpus in dict.fromkeys(proof.corpus for proof in proofs):
         own = [proof for proof in proofs if proof.corpus == corpus]
         inside = [proof for proof in own if not needs_outside(proof)]
-        proven = sum(proof.proven for proof in inside)
-        share = f"{proven}/{len(inside)} ({proven / len(inside):.1%})" if inside else "none"
-        attempts = sum(proof.attempt_only for proof in own)
-        values = (corpus, len(own), sum(p.proven for p in own), attempts, len(own) - len(inside), share)
+        whole = [proof for proof in inside if proof.reason is not Reason.PAYLOAD]
+        values = (
+            corpus, len(own), _proven(own), sum(proof.attempt_only for proof in own), len(own) - len(inside),
+            len(inside) - len(whole), _share(inside), _share(whole),
+        )  # fmt: skip
         rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
+
+
+def _proven(proofs: Sequence[Proof]) -> int:
+    return sum(proof.proven for proof in proofs)
+
+
+def _share(proofs: Sequence[Proof]) -> str:
+    return f"{_proven(proofs)}/{len(proofs)} ({_proven(proofs) / len(proofs):.1%})" if proofs else "none"
 
 
 def needs_outside(proof: Proof) -> bool:

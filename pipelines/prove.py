@@ -48,6 +48,8 @@ ENVIRONMENTS = ("linux_lab", "systemd_server")
 REPEATS = 2
 WORKERS = 6
 RETRIES = 2
+USER = "ops"
+"""Who runs what needs no root."""
 IDLE = "a session that does nothing"
 FINAL = frozenset({Reason.NETWORK, Reason.CLOUD, Reason.WINDOWS, Reason.KERNEL_MODULE})
 """Reasons that no other user or environment of ours changes."""
@@ -96,10 +98,10 @@ class Prover:
         for name in environments:
             folder = find("environment", name)
             definition = read_environment(folder)
-            if list(definition.nodes) != [NODE]:
+            if not {"root", USER} <= set(definition.nodes[NODE].logins if NODE in definition.nodes else ()):
                 raise EvaluationError(
-                    f"{folder}: nodes: found {', '.join(definition.nodes)}; allowed: one node named {NODE!r}. "
-                    "Prove procedures in an environment of one machine."
+                    f"{folder}: nodes: found {', '.join(definition.nodes)}; allowed: one named {NODE!r}, logins root "
+                    f"and {USER}. Prove procedures in an environment that has one."
                 )
             images = build_nodes(self.engine, definition, folder, base, say)
             self.places.append(_Place(name, definition, images, folder_digest(folder)))
@@ -130,15 +132,17 @@ class Prover:
         if waiting:
             with self._watching() as witness, ThreadPoolExecutor(max_workers=self.workers) as pool:
                 jobs = [pool.submit(self._prove, witness, procedure, digest) for procedure, digest in waiting]
-                for job in as_completed(jobs):
-                    if self.stop.is_set():
-                        break
-                    proof = job.result()
-                    write_proof(folder, proof)
-                    found[proof.guid] = proof
-                    on_proof(proof, len(found), len(procedures))
-                for job in jobs:
-                    job.cancel()
+                try:
+                    for job in as_completed(jobs):
+                        if self.stop.is_set():
+                            break
+                        proof = job.result()
+                        write_proof(folder, proof)
+                        found[proof.guid] = proof
+                        on_proof(proof, len(found), len(procedures))
+                finally:
+                    for job in jobs:
+                        job.cancel()
         if self.stop.is_set():
             raise Interrupted("stopped by the user")
         return [found[procedure.guid] for procedure in procedures]
@@ -161,6 +165,7 @@ class Prover:
         names = sorted({name for place in self.places for name in place.definition.networks})
         with ExitStack() as stack:
             witness = stack.enter_context(Witness(self.engine, self._witness_image, marks))
+            self._networks = queue.Queue()
             for _worker in range(self.workers):
                 self._networks.put(stack.enter_context(internal_networks(self.engine, names, marks)))
             self.places = [place if place.image else self._get_to_know(witness, place) for place in self.places]
@@ -173,7 +178,7 @@ class Prover:
             noise = [*attempt(Stage(place.id, target, image, (), self.stop), _NOTHING, {}, "root", self.limits).effects]
         with self._node(witness, place) as target:
             stage = Stage(place.id, target, image, (), self.stop)
-            noise += attempt(stage, _NOTHING, {}, "ops", self.limits).effects
+            noise += attempt(stage, _NOTHING, {}, USER, self.limits).effects
         return _Place(place.id, place.definition, place.images, place.digest, image, tuple(dict.fromkeys(noise)))
 
     @contextmanager
@@ -201,7 +206,7 @@ class Prover:
             return refuse(procedure, Reason.PAYLOAD, f"not in the corpus: {', '.join(lost)}", external, digest)
         best: Proof | None = None
         for place in self.places:
-            for user in ("root",) if elevated(procedure) else ("ops", "root"):
+            for user in ("root",) if elevated(procedure) else (USER, "root"):
                 proof = self._prove_at(witness, place, filled, user, external, digest)
                 if proof.proven and not proof.attempt_only:
                     return proof

@@ -56,6 +56,11 @@ def verify_plan(results: Path, plan_folder: Path, procedures_folder: Path | None
     if campaign.plan_digest is None:
         raise EvaluationError(f"{folder / 'campaign.json'}: plan_digest: found none; allowed: results of this release")
     plan = read_plan(plan_folder)
+    if plan.battery is not None:
+        raise EvaluationError(
+            f"{plan_folder}: battery: found one; allowed: a plan whose steps are written. A battery's choice depends "
+            "on the corpus and its proofs, so a plan alone does not say what was run."
+        )
     procedures = _procedures(plan_folder, procedures_folder)
     missing = sorted(uses(plan) - set(procedures))
     if missing:

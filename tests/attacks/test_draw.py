@@ -5,8 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacks.draw import arrange, draw_values, fill, fill_step
-from attacks.plan import Drawn, Fact, Plan, Step, Touches
+from attacks.draw import arrange, begins, draw_values, fill, fill_step, realise
+from attacks.plan import Alternative, Baseline, Drawn, Fact, Plan, Step, Touches
 from results.records import Condition, StepKind, Text
 
 SEEDS = st.integers(min_value=0, max_value=2**48)
@@ -144,3 +144,71 @@ def test_every_field_of_a_step_gets_its_values_and_its_own_arguments_go_first():
             "touches": Touches(files=("/srv/a.log",), users=("c++",), connections=("10.0.0.2:80",)),
         }
     )
+
+
+def varied(**changes) -> Plan:
+    """A plan that uses every kind of variant."""
+    ways = (Alternative(procedure=GUIDS[1]), Alternative(procedure=GUIDS[2], arguments={"file": "#{file}"}))
+    steps = [
+        Step(id=f"look{n}", node="target", user="#{user}", procedure=GUIDS[0], shuffle="look", alternatives=ways,
+             shells=("bash", "sh"), needs=("look0",) if n == 3 else ())
+        for n in range(4)
+    ]  # fmt: skip
+    draw = DRAW | {"user": Drawn(one_of=("tanaka", "suzuki"))}
+    whole = plan((*steps, step("last", StepKind.MALICIOUS)), draw)
+    return whole.model_copy(update=changes)
+
+
+GUIDS = tuple(f"{n}{n}{n}{n}{n}{n}{n}{n}-1111-4111-8111-111111111111" for n in "123")
+
+
+@given(SEEDS)
+def test_the_same_seed_gives_the_same_steps_and_respects_their_needs(seed):
+    """Else a product's trial and its control would not be paired, or a step would run before what it needs."""
+    first, second = realise(varied(), seed, {}), realise(varied(), seed, {})
+    assert first == second
+    order = [one.id for one, _at_s in first]
+    assert sorted(order[:4]) == ["look0", "look1", "look2", "look3"]
+    assert order[4] == "last"
+    assert order.index("look0") < order.index("look3")
+    for one, at_s in first:
+        assert at_s is None
+        assert one.alternatives == ()
+        assert len(one.shells) == (0 if one.id == "last" else 1)
+        assert "#{" not in one.user
+
+
+def test_seeds_differ_in_order_way_shell_and_user():
+    """Else the variants would be there in name only."""
+    found = [realise(varied(), seed, {}) for seed in range(60)]
+    assert len({tuple(one.id for one, _at_s in steps) for steps in found}) >= 6
+    assert {one.procedure for steps in found for one, _at_s in steps if one.id == "look0"} == set(GUIDS)
+    assert {one.shells for steps in found for one, _at_s in steps if one.id == "look0"} == {("bash",), ("sh",)}
+    assert {one.user for steps in found for one, _at_s in steps if one.id == "look0"} == {"tanaka", "suzuki"}
+
+
+def test_adding_a_variant_to_one_step_changes_no_other():
+    """Else every published seed would mean something else after any edit of a plan."""
+    before = {one.id: one for one, _at_s in realise(varied(), 7, {})}
+    steps = [s if s.id != "last" else s.model_copy(update={"shells": ("bash", "sh")}) for s in varied().steps]
+    after = {one.id: one for one, _at_s in realise(varied(steps=tuple(steps)), 7, {})}
+    assert {name: one for name, one in after.items() if name != "last"} == {
+        name: one for name, one in before.items() if name != "last"
+    }
+
+
+@given(SEEDS)
+def test_a_baseline_spreads_its_actions_over_the_day_with_new_names_each_time(seed):
+    """Else ordinary work would come in a block, or an action would find what the last one left."""
+    action = Step(id="copy", kind=StepKind.BENIGN, node="target", user="root", arguments={"to": "/tmp/#{file}"},
+                  occurs=(3, 6), during=(0.5, 1.0))  # fmt: skip
+    whole = plan((action,), {"file": Drawn(pattern="????????")})
+    day = whole.model_copy(update={"baseline": Baseline(duration_s=1800, compress=60)})
+    found = realise(day, seed, {})
+    assert realise(day, seed, {}) == found
+    assert 3 <= len(found) <= 6
+    times = [at_s for _one, at_s in found]
+    assert times == sorted(times)
+    assert all(900 <= (at_s or 0) <= 1800 for at_s in times)
+    assert len({one.arguments["to"] for one, _at_s in found}) == len(found)
+    assert begins(found, day.baseline) == [(at_s or 0) / 60 for at_s in times]
