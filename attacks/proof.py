@@ -122,8 +122,10 @@ HINDRANCES = (Reason.NETWORK, Reason.SYSTEMD, Reason.KERNEL_MODULE, Reason.CLOUD
 """What keeps a procedure from doing what it is for, whatever else it left behind."""
 ALWAYS = (Reason.SYSTEMD, Reason.KERNEL_MODULE)
 """Likewise, even if its last command ended with exit code 0."""
-REFUSALS = frozenset({Reason.KERNEL_MODULE, Reason.KERNEL_SETTING, Reason.PERMISSION, Reason.DEVICE, Reason.CLOUD})
-"""What the container refused; that the procedure's own programs tried it is proven all the same."""
+REFUSALS = frozenset(
+    {Reason.KERNEL_MODULE, Reason.KERNEL_SETTING, Reason.PERMISSION, Reason.DEVICE, Reason.CLOUD, Reason.BROKEN}
+)
+"""What was refused, or failed; that the procedure's own programs tried it is proven all the same."""
 FREEBSD = re.compile(r"pw|kldload|kldunload|kldstat|sysrc|pkg|b64encode|b64decode|rmuser|jls|jexec|pciconf|geom|gcp|ee")
 """Programs that only the BSDs have."""
 WINDOWS = re.compile(r"\b(cmd\.exe|powershell\.exe|reg\.exe|wine|\w+\.exe)\b", re.IGNORECASE)
@@ -159,7 +161,7 @@ def judge(procedure: Procedure, attempts: Sequence[Attempt], external: tuple[str
     first = attempts[0]
     common = _common([attempt.effects for attempt in attempts])
     reason, detail = _shortcoming(procedure, attempts, common, external)
-    refused = reason in REFUSALS or (reason is Reason.BROKEN and not _missing_programs(attempts[-1].errors))
+    refused = reason in REFUSALS and not _missing_programs(attempts[-1].errors)
     attempted = refused and any(_is_telling(e, procedure.executor.command or "") for e in common)
     return Proof(
         guid=procedure.guid,
@@ -317,7 +319,7 @@ def _shortcoming(
         and last.exit_code == 1
     ):
         return None, ""  # it ran well and found nothing, as `… | grep` does
-    if len(attempts) > 1 and not common:
+    if len(attempts) > 1 and not common and any(attempt.effects for attempt in attempts):
         return Reason.UNSTABLE, "no effect is the same in every run"
     return _reason(procedure, last, missing, sign, external)
 

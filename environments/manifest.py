@@ -24,9 +24,14 @@ class Role(StrEnum):
 
 
 class Healthcheck(Definition):
-    """The command that exits 0 in the node as soon as it is up."""
+    """What must hold before the node is up; all that is given."""
 
-    test: tuple[str, ...]
+    test: tuple[str, ...] | None = None
+    """A command that exits 0 in the node. It costs a process in the node each time that it is tried."""
+    listens: tuple[int, ...] = ()
+    """TCP ports of the node that something listens on; looked at from outside."""
+    files: tuple[str, ...] = ()
+    """Paths of the node that are there; looked at from outside."""
     timeout_s: float = 30.0
 
 

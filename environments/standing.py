@@ -15,7 +15,7 @@ import docker.errors
 import docker.types
 
 from environments.engine import NOT_ANSWERING, Engine
-from environments.manifest import Environment, Node
+from environments.manifest import Environment, Healthcheck, Node
 from environments.session import Session
 from environments.waiting import wait_until
 from environments.witness import Witness
@@ -158,7 +158,7 @@ def stand_up(
         for node in nodes.values():
             witness.track(node.pid)
         for node in nodes.values():
-            _await_health(engine, node, stop)
+            _await_health(engine, witness, node, stop)
             _prove_given_up(witness, node)
         roots = {name: {node.pid} for name, node in nodes.items()}
         yield Target(engine, nodes, witness, prove_isolation(witness, nodes), roots)
@@ -336,7 +336,7 @@ def _layer(driver: Mapping[str, Any], top: str) -> str | None:
     return upper.removeprefix(top) if driver.get("Name") == "overlay2" and upper.startswith(f"{top}/") else None
 
 
-def _await_health(engine: Engine, node: RunningNode, stop: threading.Event) -> None:
+def _await_health(engine: Engine, witness: Witness, node: RunningNode, stop: threading.Event) -> None:
     check = node.definition.healthcheck
     if check is None:
         return
@@ -344,11 +344,25 @@ def _await_health(engine: Engine, node: RunningNode, stop: threading.Event) -> N
 
     def healthy() -> bool:
         nonlocal last
-        code, last = run_in(engine, node.container_id, check.test)
-        return code == 0
+        last = _missing(witness, node, check)
+        if not last and check.test is not None:
+            code, last = run_in(engine, node.container_id, check.test)
+            return code == 0
+        return not last
 
-    if not wait_until(healthy, check.timeout_s, stop, interval_s=0.1):
+    if not wait_until(healthy, check.timeout_s, stop, interval_s=0.05):
         raise TargetError(f"node {node.name!r} is not healthy after {check.timeout_s:.0f} s: {last.strip()[-300:]}")
+
+
+def _missing(witness: Witness, node: RunningNode, check: Healthcheck) -> str:
+    """What a node still lacks, seen from outside; empty if nothing."""
+    try:
+        heard = {place.rpartition(":")[2] for place in witness.sockets(node.pid) if place.startswith("listens tcp ")}
+        lacking = [f"nothing listens on {port}" for port in check.listens if str(port) not in heard]
+        found = witness.facts(node.pid, [{"file": path} for path in check.files])
+    except TargetError as error:  # it went down while it was looked at
+        return str(error)
+    return ", ".join([*lacking, *(path for path, (there, _seen) in zip(check.files, found, strict=True) if not there)])
 
 
 def _prove_given_up(witness: Witness, node: RunningNode) -> None:

@@ -178,6 +178,7 @@ def prove(
 def rehearse(
     plans: Annotated[list[str] | None, typer.Argument(help="Plan ids or folders; every plan if none is given.")] = None,
     repeat: Annotated[int, typer.Option(min=1, max=100, help="How often, each time with another seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="What the seeds of the runs are drawn from.")] = 1,
     parallel: Annotated[int, typer.Option(min=1, max=16, help="Trials at once.")] = 2,
     keep_engine: Annotated[bool, typer.Option(help="Leave a Docker engine that pij started running.")] = False,
     as_json: AsJson = False,
@@ -189,7 +190,7 @@ def rehearse(
     from pipelines.session import rehearse_plans
 
     with _explaining(as_json):
-        found = rehearse_plans(plans or [], repeat, parallel, keep_engine, quiet=as_json)
+        found = rehearse_plans(plans or [], repeat, seed, parallel, keep_engine, quiet=as_json)
         if as_json:
             _print_json([one.model_dump(mode="json") for one in found])
         else:

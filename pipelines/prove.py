@@ -20,6 +20,7 @@ from attacks.effects import Effect, Image
 from attacks.procedure import Executor, Procedure, payload_files
 from attacks.proof import (
     PROVER_VERSION,
+    REFUSALS,
     Attempt,
     Proof,
     Reason,
@@ -232,7 +233,8 @@ class Prover:
                 return refuse(procedure, Reason.BROKEN, f"no sound container is left: {error}", external, digest)
             proof = self._best(procedure, attempts, external, digest)
             enough = len(attempts) >= self.repeats
-            if (proof.proven and enough) or not (proof.proven or proof.reason in CHANCE):
+            unseen = proof.reason in REFUSALS and not proof.effects
+            if (proof.proven and enough) or not (proof.proven or proof.reason in CHANCE or unseen):
                 break
         more = len(attempts) > self.repeats
         return proof.model_copy(update={"runs": len(attempts), **({"stable": False} if more else {})})

@@ -20,8 +20,6 @@ from results.paths import shown
 from results.records import StepExecution, StepKind, TrialStatus
 from results.store import read_steps, read_trial
 
-FIRST_SEED = 1
-
 
 class Rehearsal(Definition):
     """One run of a plan without a product."""
@@ -44,7 +42,7 @@ class Rehearsal(Definition):
 
 
 def rehearse(
-    engine: Engine, plan: str, repeat: int, parallel: int, on_event: OnEvent, run_args: dict[str, object]
+    engine: Engine, plan: str, repeat: int, seed: int, parallel: int, on_event: OnEvent, run_args: dict[str, object]
 ) -> list[Rehearsal]:
     """Run a plan `repeat` times without a product, each time with another seed.
 
@@ -52,6 +50,7 @@ def rehearse(
         engine: where.
         plan: id or folder.
         repeat: how often.
+        seed: what the seeds of the runs are drawn from.
         parallel: trials at once.
         on_event: receives (trial, line).
         run_args: `stop` and `early` of `CampaignRun`.
@@ -63,7 +62,7 @@ def rehearse(
     folder = find("plan", plan)
     found = []
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch:
-        prepared = prepare(str(_campaign(folder, repeat, parallel, Path(scratch))))
+        prepared = prepare(str(_campaign(folder, repeat, seed, parallel, Path(scratch))))
         place = Path(scratch) / "run"
         (place / "trials").mkdir(parents=True)
         run = CampaignRun(engine, prepared, place, on_event, **run_args)  # type: ignore[arg-type]
@@ -87,7 +86,7 @@ def rehearse(
     return found
 
 
-def _campaign(folder: Path, repeat: int, parallel: int, scratch: Path) -> Path:
+def _campaign(folder: Path, repeat: int, seed: int, parallel: int, scratch: Path) -> Path:
     """A campaign of nothing but controls."""
     plan = read_plan(folder)
     path = scratch / "rehearsal.yaml"
@@ -97,7 +96,7 @@ def _campaign(folder: Path, repeat: int, parallel: int, scratch: Path) -> Path:
         "plan": str(folder.resolve()),
         "environment": plan.environment,
         "repetitions": repeat,
-        "seed": FIRST_SEED,
+        "seed": seed,
         "parallel": parallel,
         "entries": [],
     }

@@ -104,7 +104,9 @@ def _run_trials(run: CampaignRun, wishes: Wishes) -> Summary:
     return run_in_flow(run)
 
 
-def rehearse_plans(plans: list[str], repeat: int, parallel: int, keep_engine: bool, quiet: bool) -> list[Rehearsal]:
+def rehearse_plans(
+    plans: list[str], repeat: int, seed: int, parallel: int, keep_engine: bool, quiet: bool
+) -> list[Rehearsal]:
     """Rehearse plans (every one of the checkout if none is named), one after the other.
 
     Raises:
@@ -120,7 +122,7 @@ def rehearse_plans(plans: list[str], repeat: int, parallel: int, keep_engine: bo
     with stopping_on_signals(stop, early), engine_for(lambda line: reporter("", line), keep_engine) as engine:
         with reporter.showing():
             for name in names:
-                found += rehearse(engine, name, repeat, parallel, reporter, {"stop": stop, "early": early})
+                found += rehearse(engine, name, repeat, seed, parallel, reporter, {"stop": stop, "early": early})
         if stop.is_set():
             raise Interrupted("stopped by the user")
     return found

@@ -30,7 +30,7 @@ def procedures() -> dict[str, Procedure]:
 @pytest.mark.parametrize("plan", [plan.id for plan in (*CHAINS, *BASELINES)])
 def test_every_oracle_is_true_three_times_in_a_row(engine, plan):
     """Else a step would be invalid for every product, or a miss would be said where nothing happened."""
-    runs = rehearse(engine, plan, RUNS, 2, lambda *_: None, {"stop": threading.Event(), "early": threading.Event()})
+    runs = rehearse(engine, plan, RUNS, 1, 2, lambda *_: None, {"stop": threading.Event(), "early": threading.Event()})
     assert [(run.status, run.reason, run.failures) for run in runs] == [("completed", "", ())] * RUNS
     assert len({run.seed for run in runs}) == RUNS
 
