@@ -63,6 +63,12 @@ FALSE_ALARM_COLUMNS = (
 )  # fmt: skip
 
 
+ACTION_COLUMNS = (
+    "trial", "second", "action", "action_en", "action_ja", "node", "user", "technique_it_resembles", "procedure",
+    "executor", "executed", "exit_code", "effect_confirmed",
+)  # fmt: skip
+
+
 def false_alarm_rows(evidence: TrialEvidence) -> list[dict[str, object]]:
     """What one product alerted on although it was ordinary work: one row an action and rule, with how many alerts.
 
@@ -89,13 +95,28 @@ def false_alarm_rows(evidence: TrialEvidence) -> list[dict[str, object]]:
     return rows
 
 
-def write_false_alarms(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """The known false alarms of a campaign as one table."""
+def action_rows(evidence: TrialEvidence) -> list[dict[str, object]]:
+    """What ordinary work a control did, each action labelled: the other half of the list of false alarms."""
+    steps = [step for step in evidence.steps if step.kind is StepKind.BENIGN and step.started_ns is not None]
+    first = min((step.started_ns or 0 for step in steps), default=0)
+    rows: list[dict[str, object]] = []
+    for step in steps:
+        values = (
+            evidence.trial.trial_id, round(((step.started_ns or 0) - first) / 1e9, 3), step.step_id, step.title.en,
+            step.title.ja, step.node, step.user, step.technique or "", step.procedure, step.executor, step.executed,
+            step.exit_code, step.verified,
+        )  # fmt: skip
+        rows.append(dict(zip(ACTION_COLUMNS, values, strict=True)))
+    return rows
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Rows as CSV for a spreadsheet, as `write_table` writes records."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(FALSE_ALARM_COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([csv_cell(_flat(row[column])) for column in FALSE_ALARM_COLUMNS])
+        writer.writerow([csv_cell(_flat(row[column])) for column in columns])
     path.write_bytes(text.getvalue().encode("utf-8-sig", "backslashreplace"))
 
 

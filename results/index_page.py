@@ -32,6 +32,7 @@ _FILES = (
     ("data/verdicts.csv", "verdicts.csv", True),
     ("data/verdicts.parquet", "verdicts.parquet", True),
     ("data/false_alarms.csv", "false_alarms.csv", True),
+    ("data/benign_actions.csv", "benign_actions.csv", True),
     ("data/summary.json", "summary.json", True),
     ("manifest.json", "manifest.json", True),
 )

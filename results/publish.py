@@ -65,15 +65,18 @@ def _build(campaign_folder: Path, site: Path, held_out: bool) -> None:
     exports.export_verdicts(verdicts, data)
     trials, effects = {}, {}
     false_alarms: list[dict[str, object]] = []
+    actions: list[dict[str, object]] = []
     for evidence in _evidence(campaign_folder, summary, verdicts):
         trial_id = evidence.trial.trial_id
         trials[trial_id], effects[trial_id] = evidence.trial, effects_of(evidence.steps)
         exports.export_trial(campaign_folder / "trials" / trial_id, evidence, data, is_original=not held_out)
         false_alarms += exports.false_alarm_rows(evidence)
+        actions += exports.action_rows(evidence) if evidence.trial.product is None else []
         for language in LANGUAGES:
             page = home(site, language) / "trials" / f"{trial_id}.html"
             page.write_text(trial_page(evidence, language), "utf-8")
-    exports.write_false_alarms(data / "false_alarms.csv", false_alarms)
+    exports.write_rows(data / "false_alarms.csv", exports.FALSE_ALARM_COLUMNS, false_alarms)
+    exports.write_rows(data / "benign_actions.csv", exports.ACTION_COLUMNS, actions)
     names = campaign_folder / "attack.json"
     catalogue = read_catalogue(names) if names.is_file() else None
     for language in LANGUAGES:
