@@ -181,6 +181,7 @@ def headline(summary: Summary, language: str) -> tuple[tuple[str, str, tuple[Bar
             ),
         )
         for metric in HEADLINE_METRICS
+        if any(step.kind is StepKind.MALICIOUS for step in summary.steps)  # a baseline has nothing to detect
     ]
     twins = tuple(rate_bar(arm_name(arm, language), arm.twins_alerted) for arm in arms)
     chance = tuple(rate_bar(arm_name(arm, language), arm.chance) for arm in arms)
