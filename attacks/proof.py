@@ -143,6 +143,8 @@ def external_addresses(texts: Iterable[str]) -> tuple[str, ...]:
     """Addresses outside that texts name, sorted."""
     found: set[str] = set()
     for text in texts:
+        if "Install-Module" in text:
+            found.add("www.powershellgallery.com")  # where PowerShell's Install-Module fetches from
         found |= {match.group(1) or match.group(2) for match in URL.finditer(text)}
         found |= {match.group(1) for match in IPV4.finditer(text) if _is_address(match.group(1))}
         found |= {match.group(0) for match in HOSTNAME.finditer(text)}

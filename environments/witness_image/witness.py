@@ -30,9 +30,13 @@ CN_IDX_PROC = 1
 CN_VAL_PROC = 1
 PROC_CN_MCAST_LISTEN = 1
 FORK, EXEC, EXIT = 0x00000001, 0x00000002, 0x80000000
+LOST = -1
+"""Not the kernel's: events that it could not queue."""
+BATCH = 256
 NLMSG_HEADER = struct.Struct("=IHHII")
 CN_HEADER = struct.Struct("=IIIIHH")
 EVENT_HEADER = struct.Struct("=IIQ")
+EVENTS_AT = NLMSG_HEADER.size + CN_HEADER.size
 SIOCGIFADDR = 0x8915
 CLONE_NEWNET = 0x40000000
 TEXT_CAP = 4096
@@ -100,55 +104,66 @@ class Truth:
         for pid in found:
             parent = int(status_of(pid).get("PPid", 0))
             say({"ev": "fork", "pid": pid, "ppid": parent, "t": now, "npid": node_pid(pid), "root": root})
-            self.executed(pid, now)
+            self.executed(pid, now, look_at_process(pid))
 
     def drain(self):
-        """Report everything that the kernel has queued."""
-        while self.socket is not None:
+        """Report everything that the kernel has queued.
+
+        What an exec shows of a process is read at once, before anything else is done with the events that are queued:
+        a program may be gone half a millisecond later.
+        """
+        while True:
+            events = self.receive()
+            for what, when, body, shown in events:
+                self.report(what, when, body, shown)
+            if len(events) < BATCH:
+                return
+
+    def receive(self):
+        """The next events, at most BATCH: (what, UTC ns, data, image and arguments for an exec)."""
+        events = []
+        while self.socket is not None and len(events) < BATCH:
             try:
                 data = self.socket.recv(1 << 16)
             except BlockingIOError:
-                return
+                break
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                say({"ev": "lost", "t": time.time_ns()})
+                events.append((LOST, time.time_ns(), b"", None))
                 continue
-            self.read(data)
+            if len(data) < EVENTS_AT + EVENT_HEADER.size:
+                continue
+            what, _cpu, monotonic = EVENT_HEADER.unpack_from(data, EVENTS_AT)
+            body = data[EVENTS_AT + EVENT_HEADER.size :]
+            shown = look_at_process(struct.unpack_from("=I", body)[0]) if what == EXEC else None
+            events.append((what, monotonic + self.offset_ns, body, shown))
+        return events
 
-    def read(self, data):
-        """Report one datagram, which holds one event."""
-        start = NLMSG_HEADER.size + CN_HEADER.size
-        if len(data) < start + EVENT_HEADER.size:
-            return
-        what, _cpu, monotonic = EVENT_HEADER.unpack_from(data, start)
-        body = start + EVENT_HEADER.size
-        when = monotonic + self.offset_ns
-        if what == FORK:
-            _ppid, parent, child, group = struct.unpack_from("=IIII", data, body)
+    def report(self, what, when, body, shown):
+        """Report one event, if it is about a process that is tracked."""
+        if what == LOST:
+            say({"ev": "lost", "t": when})
+        elif what == FORK:
+            _ppid, parent, child, group = struct.unpack_from("=IIII", body)
             if child == group and parent in self.tracked:  # a thread is no process
                 self.tracked[child] = self.tracked[parent]
                 say({"ev": "fork", "pid": child, "ppid": parent, "t": when, "npid": node_pid(child)})
         elif what == EXEC:
-            (pid,) = struct.unpack_from("=I", data, body)
+            (pid,) = struct.unpack_from("=I", body)
             if pid in self.tracked:
-                self.executed(pid, when)
+                self.executed(pid, when, shown)
         elif what == EXIT:
-            pid, group, code, _signal = struct.unpack_from("=IIII", data, body)
+            pid, group, code, _signal = struct.unpack_from("=IIII", body)
             if pid == group and pid in self.tracked:
                 del self.tracked[pid]
                 code = 128 + (code & 0x7F) if code & 0x7F else code >> 8
                 say({"ev": "exit", "pid": pid, "code": code, "t": when})
 
-    def executed(self, pid, when):
+    def executed(self, pid, when, shown):
         """Report the image and arguments of a process; None where it was gone too soon."""
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                arguments = file.read(TEXT_CAP).rstrip(b"\0").replace(b"\0", b" ")
-            image = os.readlink(f"/proc/{pid}/exe")
-        except OSError:
-            arguments, image = b"", None
-        text = arguments.decode("utf-8", "backslashreplace") or None
+        arguments, image = shown
+        text = arguments.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "backslashreplace") or None
         say({"ev": "exec", "pid": pid, "exe": image, "cmd": text, "t": when, "npid": node_pid(pid)})
 
     def kill(self, root):
@@ -160,6 +175,21 @@ class Truth:
             except ProcessLookupError:
                 continue
         return {"killed": len(family)}
+
+
+def look_at_process(pid):
+    """(arguments, image) of a process, as fast as can be; (b"", None) if it is gone."""
+    arguments, image = b"", None
+    try:
+        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)
+        try:
+            arguments = os.read(descriptor, TEXT_CAP)
+        finally:
+            os.close(descriptor)
+        image = os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return arguments, image
+    return arguments, image
 
 
 def status_of(pid):
