@@ -15,7 +15,7 @@ from attacks.plan import Fact
 from attacks.procedure import Procedure
 from results.documents import Definition
 
-PROVER_VERSION = "2"
+PROVER_VERSION = "3"
 FACTS_AT_MOST = 4
 QUIET = frozenset({"sleep", "true", "false", "which", "echo", "printf", "test", "[", "dirname", "basename"})
 """Programs whose running shows nothing of what a procedure is for."""
@@ -88,7 +88,7 @@ class Proof(Definition):
     """Those that every run had; temporary names, addresses and numbers are replaced in those that differ in nothing
     else."""
     stable: bool | None = None
-    """Every run had the same effects; None if there was one run only."""
+    """Every run left the same states; None if there was one run only."""
     runs: int = 0
     needed: tuple[str, ...] = ()
     """Prerequisites that were carried out or could not be met, and `root`."""
@@ -286,11 +286,9 @@ def _common(every: Sequence[Sequence[Effect]]) -> list[Effect]:
 
 
 def _all_same(attempts: Sequence[Attempt]) -> bool:
-    """Whether every run had the same effects, but for the text that it printed."""
-    kinds = [
-        {(e.kind, e.normal().what) for e in attempt.effects if e.kind is not EffectKind.OUTPUT} for attempt in attempts
-    ]
-    return all(one == kinds[0] for one in kinds)
+    """Whether every run left the same states and ended alike; which programs and lines were seen is chance, too."""
+    left = [({(e.kind, e.normal().what) for e in one.effects if e.kind in STATE}, one.stopped) for one in attempts]
+    return all(one == left[0] for one in left)
 
 
 def _shortcoming(

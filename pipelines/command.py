@@ -129,7 +129,10 @@ def prove(
         typer.Argument(help="Corpora as upstream publishes them; the checkout's own procedures if none is given."),
     ] = None,
     environment: Annotated[
-        list[str] | None, typer.Option(help="Where, in this order; linux_lab and systemd_server if not given.")
+        list[str] | None,
+        typer.Option(
+            help="Where, in this order. If not given: linux_lab, systemd_server; linux_server for own procedures."
+        ),
     ] = None,
     technique: Annotated[str | None, typer.Option(help="Only procedures of this technique (and below it).")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only so many, drawn with --seed.")] = None,

@@ -46,6 +46,7 @@ from results.errors import EngineError, EvaluationError, Interrupted, TargetErro
 from results.paths import state_folder
 
 ENVIRONMENTS = ("linux_lab", "systemd_server")
+OWN_ENVIRONMENTS = ("linux_server",)
 REPEATS = 2
 WORKERS = 6
 RETRIES = 2

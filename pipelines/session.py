@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from attacks.corpus import KINDS
+from attacks.plan import read_plan
 from attacks.proof import Proof
 from attacks.proving import Limits
 from environments.engine import Engine, Say, engine_for, find_engine
@@ -19,7 +20,7 @@ from pipelines.campaign import prepare
 from pipelines.prefect_server import Server, serving, sweep_servers
 from pipelines.procedures import Selector, read_values
 from pipelines.progress import Reporter
-from pipelines.prove import ENVIRONMENTS, REPEATS, WORKERS, Prover, select
+from pipelines.prove import ENVIRONMENTS, OWN_ENVIRONMENTS, REPEATS, WORKERS, Prover, select
 from pipelines.registry import PROCEDURES, folders
 from pipelines.rehearsal import Rehearsal, rehearse
 from pipelines.run import CampaignRun, open_campaign, run_plain, stopping_on_signals
@@ -114,7 +115,7 @@ def rehearse_plans(
         Interrupted: the user asked to stop.
     """
     console = Console(stderr=True, quiet=quiet)
-    names = plans or [folder.name for folder in folders("plan")]
+    names = plans or [folder.name for folder in folders("plan") if read_plan(folder).battery is None]
     reporter = Reporter(console, repeat * len(names), parallel)
     stop, early = threading.Event(), threading.Event()
     early.set()
@@ -133,7 +134,8 @@ class ProvingWishes:
     """What the user asked `pij prove` for."""
 
     folders: tuple[Path, ...] = ()
-    environments: tuple[str, ...] = ENVIRONMENTS
+    environments: tuple[str, ...] = ()
+    """If none is given: linux_lab and systemd_server for a corpus, linux_server for the checkout's own procedures."""
     technique: str | None = None
     sample: int | None = None
     seed: int = 0
@@ -169,7 +171,7 @@ def prove_procedures(wishes: ProvingWishes) -> list[Proof]:
 
     with stopping_on_signals(stop, early), engine_for(say, wishes.keep_engine) as engine, reporter.showing():
         prover = Prover(engine, read_values(), stop, Limits(wishes.time_s), wishes.repeats, wishes.parallel)
-        prover.build(wishes.environments, say)
+        prover.build(wishes.environments or (ENVIRONMENTS if wishes.folders else OWN_ENVIRONMENTS), say)
         early.clear()
         return prover.prove(procedures, wishes.fresh, reporter.on_proof)
 
