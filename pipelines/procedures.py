@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from attacks.corpus import read_corpus
 from attacks.procedure import Procedure, instantiate, payload_files
 from attacks.proof import Proof, why_not
@@ -68,9 +70,18 @@ def known_proofs() -> dict[str, Proof]:
         for entry in json.loads(CATALOGUE.read_text("utf-8")):
             found[entry["guid"]] = Proof.model_validate(entry)
     for path in sorted((state_folder() / "proofs").glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
-        proof = Proof.model_validate_json(path.read_text("utf-8"))
-        found[proof.guid] = proof
+        proof = read_kept(path)
+        if proof is not None:
+            found[proof.guid] = proof
     return found
+
+
+def read_kept(path: Path) -> Proof | None:
+    """A kept proof; None if another release of pij wrote it in another form: then it is made anew."""
+    try:
+        return Proof.model_validate_json(path.read_text("utf-8"))
+    except ValidationError:
+        return None
 
 
 def rows(folders: Sequence[Path], selector: Selector) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ from environments.standing import Target, internal_networks, stand_up
 from environments.sweep import sweep
 from environments.witness import Witness, witness_image
 from pipelines.build import build_nodes
-from pipelines.procedures import Selector, gather_procedures
+from pipelines.procedures import Selector, gather_procedures, read_kept
 from pipelines.registry import find, folder_digest
 from results.errors import EngineError, EvaluationError, Interrupted, TargetError
 from results.paths import state_folder
@@ -293,8 +293,8 @@ def read_proof(folder: Path, guid: str, digest: str) -> Proof | None:
     path = folder / f"{guid}-{digest[:16]}.json"
     if not path.is_file():
         return None
-    proof = Proof.model_validate_json(path.read_text("utf-8"))
-    return proof if proof.digest == digest else None
+    proof = read_kept(path)
+    return proof if proof is not None and proof.digest == digest else None
 
 
 def write_proof(folder: Path, proof: Proof) -> None:

@@ -88,3 +88,9 @@ def test_what_is_proven_stands_in_the_list(corpus, tmp_path):
     assert known_proofs()[one.guid] == proof
     (row,) = rows([corpus], Selector(technique="T1105", runnable=True))
     assert row["proof"] == "proven"
+
+
+def test_a_proof_of_another_release_is_passed_over(corpus, tmp_path):
+    """Else an upgrade of pij would end every list and every battery in a traceback."""
+    (tmp_path / "state" / "proofs" / "old.json").write_text('{"guid": "x"}', "utf-8")
+    assert len(rows([corpus], Selector())) == 3
