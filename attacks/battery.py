@@ -14,6 +14,7 @@ from attacks.proof import Proof, content_digest, oracle
 from results.attack import Catalogue
 from results.records import Condition, Text
 
+MOST_CRITERIA = 12
 COMPONENTS = {
     EffectKind.RAN: ("Process Creation", "Command Execution"),
     EffectKind.ATTEMPTED: ("Process Creation", "Command Execution"),
@@ -88,11 +89,11 @@ def _objection(plan: Plan, procedure: Procedure, proof: Proof | None, catalogue:
         return f"{proof.reason}: {proof.detail}"
     if proof.environment != plan.environment:
         return f"proven in {proof.environment}, not in {plan.environment}"
-    return None if oracle(proof) else "no effect of it is the same each time"
+    return None if oracle(proof, procedure.executor.command or "") else "no effect of it is the same each time"
 
 
 def _step(procedure: Procedure, proof: Proof, values: Mapping[str, str], catalogue: Catalogue) -> Step:
-    facts = oracle(proof)
+    facts = oracle(proof, procedure.executor.command or "")
     components = [name for effect in proof.effects for name in COMPONENTS[effect.kind]]
     known = [name for name in dict.fromkeys(components) if name in catalogue.data_components]
     return Step(
@@ -104,19 +105,18 @@ def _step(procedure: Procedure, proof: Proof, values: Mapping[str, str], catalog
         user=proof.user or "root",
         arguments={name: value for name, value in values.items() if name in procedure.arguments},
         verify=facts,
-        criteria=_criteria(facts),
+        criteria=_criteria(proof, facts),
         data_components=tuple(known or ["Command Execution"]),
         timeout_s=procedure.timeout_s or 30.0,
     )
 
 
-def _criteria(facts: Sequence[Fact]) -> tuple[tuple[Condition, ...], ...]:
+def _criteria(proof: Proof, facts: Sequence[Fact]) -> tuple[tuple[Condition, ...], ...]:
     """A record is evidence of the step if it shows a program that the proof saw run, or a file that it saw change."""
-    found: list[tuple[Condition, ...]] = []
+    ran = [effect.what for effect in proof.effects if effect.kind in (EffectKind.RAN, EffectKind.ATTEMPTED)]
+    found = [(Condition(field="command_line", matches=f"^{re.escape(line)}"),) for line in dict.fromkeys(ran)]
     for fact in facts:
-        if fact.process is not None:
-            found.append((Condition(field="command_line", matches=fact.process.removeprefix("^")),))
         if fact.file is not None and fact.contains is None and fact.lacks is None:
             found.append((Condition(field="file_path", matches=f"^{re.escape(fact.file)}$"),))
             found.append((Condition(field="command_line", matches=re.escape(fact.file)),))
-    return tuple(found) or ((Condition(field="command_line", matches=r"^(/bin/)?(ba|da)?sh -c "),),)
+    return tuple(found[:MOST_CRITERIA]) or ((Condition(field="command_line", matches=r"^(/bin/)?(ba|da)?sh -c "),),)

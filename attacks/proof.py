@@ -238,13 +238,25 @@ def why_not(procedure: Procedure) -> tuple[Reason, str] | None:
     return Reason.PACKAGE, obstacle
 
 
-def oracle(proof: Proof) -> tuple[Fact, ...]:
-    """The facts that prove the procedure's effect, strongest first; empty if there is no proof."""
+def oracle(proof: Proof, command: str = "") -> tuple[Fact, ...]:
+    """The facts that prove the procedure's effect, strongest first; empty if there is no proof.
+
+    Files and accounts that it leaves; if there are none, what it prints; if it prints nothing that is always the same,
+    that one of its programs ran. Programs come last because what lives under a millisecond is not always seen.
+
+    Args:
+        proof: of the procedure.
+        command: of the procedure; see `_is_telling`.
+    """
     if not proof.proven:
         return ()
-    facts = [fact for effect in proof.effects if (fact := _fact(effect)) is not None]
-    facts.sort(key=lambda fact: (fact.file is None, fact.process is None))
-    return tuple(facts[:FACTS_AT_MOST])
+    facts = [(effect, fact) for effect in proof.effects if (fact := _fact(effect)) is not None]
+    for wanted in (STATE, frozenset({EffectKind.OUTPUT})):
+        found = [fact for effect, fact in facts if effect.kind in wanted and fact.process is None]
+        if found:
+            return tuple(found[:FACTS_AT_MOST])
+    ran = [fact.process for effect, fact in facts if fact.process and not fact.alive and _is_telling(effect, command)]
+    return (Fact(process="|".join(dict.fromkeys(name for name in ran if name))),) if ran else ()
 
 
 def _fact(effect: Effect) -> Fact | None:

@@ -97,8 +97,22 @@ def test_the_oracle_is_made_of_what_is_there_afterwards_first():
         Fact(file="/etc/passwd", contains="^eve:"),
         Fact(file="/tmp/a"),
         Fact(file="/etc/x", absent=True),
-        Fact(process="^tool\\ \\-\\-flag"),
     )
+
+
+@pytest.mark.parametrize(
+    ("effects", "expected"),
+    [
+        ([effect("output", "root:x"), effect("ran", "tool")], (Fact(stdout="^root:x"),)),
+        ([effect("output", "pid 47112"), effect("ran", "tool"), effect("ran", "sleep 1")], (Fact(process="^tool"),)),
+        ([effect("ran", "tool a"), effect("attempted", "b")], (Fact(process="^tool\\ a|^b"),)),
+        ([effect("ran", "uname")], ()),
+    ],
+)
+def test_an_oracle_asks_for_programs_only_where_there_is_nothing_else(effects, expected):
+    """Else a step would be invalid whenever a program was gone before the witness could read its name."""
+    proof = judge(procedure(), [attempt(FILE, *effects)] * 2, (), "d")
+    assert oracle(proof.model_copy(update={"effects": tuple(effects)})) == expected
 
 
 @pytest.mark.parametrize(
