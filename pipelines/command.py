@@ -138,7 +138,7 @@ def prove(
     sample: Annotated[int | None, typer.Option(min=1, help="Only so many, drawn with --seed.")] = None,
     seed: Annotated[int, typer.Option(help="For --sample.")] = 0,
     repeat: Annotated[int, typer.Option(min=1, max=20, help="Runs of each, each in a fresh container.")] = 2,
-    parallel: Annotated[int, typer.Option(min=1, max=32, help="Containers at once.")] = 6,
+    parallel: Annotated[int, typer.Option(min=1, max=32, help="Containers at once.")] = 8,
     limit: Annotated[float, typer.Option(min=1, max=600, help="Seconds after which a procedure is stopped.")] = 10.0,
     fresh: Annotated[bool, typer.Option(help="Prove again what is known already.")] = False,
     table: Annotated[Path | None, typer.Option(help="Write the summary table there (Markdown).")] = None,

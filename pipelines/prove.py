@@ -48,7 +48,7 @@ from results.paths import state_folder
 ENVIRONMENTS = ("linux_lab", "systemd_server")
 OWN_ENVIRONMENTS = ("linux_server",)
 REPEATS = 2
-WORKERS = 6
+WORKERS = 8
 RETRIES = 2
 USER = "ops"
 """Who runs what needs no root."""
