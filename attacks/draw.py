@@ -137,6 +137,7 @@ def fill_step(step: Step, values: Mapping[str, str]) -> Step:
                 files=tuple(fill(name, values) for name in step.touches.files),
                 users=tuple(fill(name, values) for name in step.touches.users),
                 connections=tuple(fill(name, values) for name in step.touches.connections),
+                urls=tuple(fill(name, values) for name in step.touches.urls),
             ),
         }
     )

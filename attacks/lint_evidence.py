@@ -104,6 +104,6 @@ def _texts(step: Step) -> Iterator[tuple[Place, str]]:
     for index, fact in enumerate(step.verify):
         if fact.file is not None:
             yield ("verify", index, "file"), fact.file
-    for kind in ("files", "users", "connections"):
+    for kind in ("files", "users", "connections", "urls"):
         for index, value in enumerate(getattr(step.touches, kind)):
             yield ("touches", kind, index), value

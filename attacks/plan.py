@@ -55,6 +55,8 @@ class Touches(Definition):
     users: tuple[str, ...] = ()
     connections: tuple[str, ...] = ()
     """`address` or `address:port` of the other end; `#{attacker}` and `#{target}` are the nodes' addresses."""
+    urls: tuple[str, ...] = ()
+    """Request targets (path and query) as they stand on the request line."""
 
 
 class Alternative(Definition):

@@ -263,4 +263,5 @@ def _objects(step: Step) -> Objects:
         files=tuple(dict.fromkeys([*files, *folders])),
         users=step.touches.users,
         connections=step.touches.connections,
+        urls=step.touches.urls,
     )

@@ -20,6 +20,8 @@ class Role(StrEnum):
     TARGET = "target"
     ATTACKER = "attacker"
     USER = "user"
+    GATEWAY = "gateway"
+    """Passes traffic from one network to another; a product with the placement `gateway` is layered on it."""
     SERVICE = "service"
 
 

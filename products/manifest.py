@@ -17,6 +17,20 @@ class Placement(StrEnum):
     """In the node: its Dockerfile is layered on the node's image (`ARG BASE`)."""
     SENSOR = "sensor"
     """In a container of its own beside the nodes."""
+    GATEWAY = "gateway"
+    """In the environment's node with `role: gateway`, in the path of the traffic; layered on that node's image."""
+    COLLECTOR = "collector"
+    """In a container of its own, to which the nodes send their syslog; the nodes know it as `loghost`."""
+
+
+class NetworkAccess(StrEnum):
+    """What a sensor sees of the network. A collector has the management network, the rest their node's."""
+
+    NONE = "none"
+    NODE = "node"
+    """The network namespace of its node: it sees what the node sends and receives."""
+    MIRROR = "mirror"
+    """A copy of every frame on one of the environment's networks, as from a switch's mirror port; it can't answer."""
 
 
 class ProductClass(StrEnum):
@@ -29,6 +43,21 @@ class ProductClass(StrEnum):
     NETWORK_DETECTION = "network_detection"
     WEB_FIREWALL = "web_firewall"
     APPLICATION_CONTROL = "application_control"
+
+
+CLASS_ALIASES = {
+    "edr": ProductClass.BEHAVIOUR_DETECTION,
+    "hids": ProductClass.BEHAVIOUR_DETECTION,
+    "av": ProductClass.ANTI_MALWARE,
+    "fim": ProductClass.FILE_INTEGRITY,
+    "siem": ProductClass.LOG_RESPONSE,
+    "ids": ProductClass.NETWORK_DETECTION,
+    "ips": ProductClass.NETWORK_DETECTION,
+    "ndr": ProductClass.NETWORK_DETECTION,
+    "waf": ProductClass.WEB_FIREWALL,
+    "allowlisting": ProductClass.APPLICATION_CONTROL,
+}
+"""The market's short words for a class, understood by `pij product new --class`."""
 
 
 class NeededCapability(Definition):
@@ -83,6 +112,10 @@ class Component(Definition):
     capabilities: tuple[NeededCapability, ...] = ()
     host_pid: bool = False
     """Sees the engine host's processes (sensor only)."""
+    network: NetworkAccess = NetworkAccess.NONE
+    """For a sensor."""
+    mirrors: Slug | None = None
+    """With `network: mirror`: which of the environment's networks. The copy arrives on the interface `mirror0`."""
     seccomp_unconfined: bool = False
     lock: Slug | None = None
     """A kernel facility that only one product can hold at a time, e.g. `audit`."""
@@ -95,11 +128,93 @@ class Component(Definition):
     content: tuple[ContentMount, ...] = ()
 
 
+class Secret(Definition):
+    """What only the evaluator may know, such as a licence key; never in the repository, a record, a log or a page.
+
+    Given as the variable `PIJ_SECRET_<ID>` or as `--secret ID=FILE`.
+    """
+
+    id: Slug
+    what: Text
+    """What it is and where to get it."""
+    component: Slug
+    variable: str | None = None
+    """The environment variable of the component that gets it."""
+    path: str | None = None
+    """Or the file in the component's container (mode 0400) that gets it."""
+
+
+class Transport(StrEnum):
+    """How syslog travels."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+
+class SyslogListener(Definition):
+    """The product sends syslog (RFC 5424 or RFC 3164) to 127.0.0.1, where pij listens in its network namespace."""
+
+    transport: Transport = Transport.UDP
+    port: int = Field(default=5514, ge=1024, le=65535)
+
+
+class Webhook(Definition):
+    """The product posts to http://127.0.0.1:<port><path>, where pij listens in its network namespace."""
+
+    port: int = Field(default=8088, ge=1024, le=65535)
+    path: str = "/alerts"
+    secret: Slug
+    """The shared secret (see `secrets`, or `generated`: pij draws one and fills `${webhook_secret}`)."""
+    header: str = "Authorization"
+    """The header that must hold the secret, alone or after `Bearer `; what comes without it is counted, not read."""
+
+
+class HttpPoll(Definition):
+    """pij asks an HTTP API of the product, from inside its network namespace."""
+
+    url: str
+    """`http://127.0.0.1:…`; `${since}` is the time of the latest record read so far (ISO 8601)."""
+    headers: dict[str, str] = {}
+    """`${secret:ID}` is one of the product's secrets."""
+    every_s: float = Field(default=0.5, ge=0.1, le=60)
+
+
+class CommandPoll(Definition):
+    """pij runs a command in the component's container again and again and reads what it prints."""
+
+    command: tuple[str, ...]
+    every_s: float = Field(default=0.5, ge=0.1, le=60)
+
+
+class SqliteTable(Definition):
+    """A SQLite database in the component's container, read again and again."""
+
+    file: str
+    query: str
+    """One SELECT; each row becomes a JSON object with the columns' names. `:last` is the largest value of `cursor` so
+    far (0 at first)."""
+    cursor: str
+    """Column that grows with each row."""
+    every_s: float = Field(default=0.5, ge=0.1, le=60)
+
+
 class Format(StrEnum):
-    """How one line of a source is read."""
+    """How a record of a source is read."""
 
     JSON_LINES = "json_lines"
+    """One JSON object a line."""
+    JSON = "json"
+    """A whole document (webhook, poll, or a file that is written anew); `items` says where its records are."""
     REGEX = "regex"
+    CEF = "cef"
+    """ArcSight Common Event Format, with or without a syslog header."""
+    LEEF = "leef"
+    """IBM Log Event Extended Format 1.0 and 2.0."""
+    KEY_VALUE = "key_value"
+    """`key=value key2="quoted value"`."""
+    XML = "xml"
+    """A whole element a line or document; attributes are `@name`, text is `#text`."""
 
 
 class PidNamespace(StrEnum):
@@ -117,14 +232,25 @@ class Source(Definition):
     """A file in the component's container that lines are appended to; rotation is followed."""
     container_log: bool = False
     """What the component's `start` command writes to stdout."""
+    syslog: SyslogListener | None = None
+    webhook: Webhook | None = None
+    http: HttpPoll | None = None
+    command: CommandPoll | None = None
+    sqlite: SqliteTable | None = None
     format: Format
+    items: str | None = None
+    """JMESPath to the list of records in one document; the whole document is one record if not given."""
+    identity: str | None = None
+    """JMESPath; with a poll, a record whose value here was read before is not read again (else: the same record)."""
+    mapping: Slug | None = None
+    """A ready-made mapping of `products/mappings/`, whose `where`, `map` and times hold where this source says none."""
     pattern: str | None = None
     """For `regex`: named groups become the record's fields; lines without a match are skipped silently
     only if `skip_others` says so."""
     skip_others: bool = False
     where: str | None = None
     """JMESPath; the line is a record only where it is true."""
-    map: dict[str, str]
+    map: dict[str, str] = {}
     """Field of `Observation` -> JMESPath over the line. Literals are JMESPath literals (`'blocked'`)."""
     time_format: str = "iso8601"
     """`iso8601`, `epoch_s` (may have decimals), `epoch_ms`, or a strptime format (taken as UTC)."""
@@ -213,6 +339,7 @@ class Product(Definition):
     telemetry: tuple[Source, ...] = ()
     canary: CanaryAction
     arms: tuple[Arm, ...]
+    secrets: tuple[Secret, ...] = ()
     claims: dict[TechniqueId, str] = {}
     """What the vendor says it achieves: technique -> `prevented`, `alerted` or `logged`."""
 

@@ -178,6 +178,8 @@ class Attributor:
             self._objects.setdefault(("user", user), []).append(index)
         for place in step.objects.connections:
             self._objects.setdefault(("connection", place), []).append(index)
+        for url in step.objects.urls:
+            self._objects.setdefault(("url", url), []).append(index)
 
 
 def meets(criteria: Sequence[Sequence[Condition]], observation: Observation) -> bool:
@@ -197,6 +199,8 @@ def _field(observation: Observation, name: str) -> str:
 def _objects_of(observation: Observation) -> Iterable[tuple[str, str]]:
     if observation.file_path:
         yield "file", observation.file_path
+    if observation.url:
+        yield "url", observation.url
     if observation.user:
         yield "user", observation.user
     for address in (observation.source_address, observation.destination_address):

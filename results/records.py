@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-SCHEMA_VERSION = 1
-READABLE_VERSIONS = (1,)
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Version 1 lacks fields that have defaults here, and no other."""
 
 TechniqueId = Annotated[str, StringConstraints(pattern=r"^T\d{4}(\.\d{3})?$")]
 TacticId = Annotated[str, StringConstraints(pattern=r"^TA\d{4}$")]
@@ -93,6 +94,8 @@ class Objects(Record):
     users: tuple[str, ...] = ()
     connections: tuple[str, ...] = ()
     """`address`, `address:port`, of the other end."""
+    urls: tuple[str, ...] = ()
+    """Request targets (path and query) as they stand on the request line, e.g. `/search?q=1%27`."""
 
 
 class Condition(Record):
@@ -190,6 +193,9 @@ class Observation(Record):
     source_address: str | None = None
     destination_address: str | None = None
     destination_port: int | None = None
+    source_port: int | None = None
+    url: str | None = None
+    """Request target (path and query) of an HTTP request, as the product gave it."""
     container_id: str | None = None
     """The node of its step, where every step had containers and a product of its own (`isolation: step`)."""
     canary: bool = False
@@ -211,6 +217,13 @@ class ResourceSample(Record):
     """Component or node."""
     cpu_s: float
     memory_bytes: int
+    memory_peak_bytes: int | None = None
+    """Highest so far; None where the kernel does not say."""
+    disk_read_bytes: int | None = None
+    disk_write_bytes: int | None = None
+    network_in_bytes: int | None = None
+    """None for a container without a network namespace of its own."""
+    network_out_bytes: int | None = None
 
 
 class TrialStatus(StrEnum):
@@ -314,6 +327,10 @@ class Trial(Record):
     licence: str | None = None
     blind_spots: Text | None = None
     """What the product can't see by design, as its manifest says; shown beside its rates."""
+    conduct: tuple[str, ...] = ()
+    """What the product did that no product should, e.g. `flood: 120000 records beyond the cap`; shown on its page."""
+    claims: dict[TechniqueId, str] = {}
+    """What the vendor says it achieves: technique -> `prevented`, `alerted` or `logged`."""
 
 
 class Campaign(Record):
