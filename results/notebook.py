@@ -58,12 +58,10 @@ def start_notebook(folder: Path, data: str, language: str, scratch: Path) -> "su
     (kernel / "kernel.json").write_text(
         json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), "utf-8"
     )
-    options = ["-k", _KERNEL, "--no-progress-bar", "--log-level", "ERROR", "--cwd", str(folder)]
-    parameters = ["-r", "campaign_folder", data, "-r", "language", language]
     return subprocess.Popen(  # noqa: S603  # our own interpreter, no shell
         [
-            *(sys.executable, "-m", "papermill", str(NOTEBOOK), str(folder / "notebook.ipynb")),
-            *(*options, *parameters),
+            *(sys.executable, "-m", "results.notebook_run", str(NOTEBOOK), str(folder / "notebook.ipynb")),
+            *(_KERNEL, str(folder), data, language),
         ],
         env=_surroundings(scratch),
         cwd=scratch,
