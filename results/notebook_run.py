@@ -5,9 +5,11 @@ over TCP a kernel can lose the port that was chosen for it to another program be
 """
 
 import sys
+from pathlib import Path
 
 import papermill
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.paths import jupyter_runtime_dir
 
 
 class SocketKernelManager(AsyncKernelManager):
@@ -15,7 +17,9 @@ class SocketKernelManager(AsyncKernelManager):
 
     def __init__(self, **settings: object) -> None:
         """Take what papermill gives; the transport is not its choice."""
-        super().__init__(**{**settings, "transport": "ipc"})
+        sockets = Path(jupyter_runtime_dir())
+        sockets.mkdir(parents=True, exist_ok=True)
+        super().__init__(**{**settings, "transport": "ipc", "ip": str(sockets / "kernel")})
 
 
 def main(notebook: str, output: str, kernel: str, folder: str, campaign_folder: str, language: str) -> None:
