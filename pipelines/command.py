@@ -1,15 +1,17 @@
 """The `pij` command. Each verb imports what it needs when it runs, so that `pij --help` is instant."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from results.errors import ContentError, EvaluationError, Interrupted
+from pipelines.product_command import product_app
+from pipelines.terminal import explaining as _explaining
+from pipelines.terminal import print_json as _print_json
+from pipelines.terminal import print_table as _print_table
+from pipelines.terminal import visible as _visible
+from results.errors import ContentError, EvaluationError
 
 app = typer.Typer(
     help="Proven in Japan: finds out what a security product really detects, and publishes it with the evidence.",
@@ -18,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.add_typer(product_app, name="product")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
 Attack = Annotated[
     Path | None, typer.Option("--attack", help="STIX bundle of ATT&CK Enterprise; the embedded 18.1 if not given.")
@@ -361,35 +364,6 @@ def main() -> None:
     app()
 
 
-@contextmanager
-def _explaining(as_json: bool) -> Iterator[None]:
-    """Expected errors print their text, not a traceback, and exit 2; Ctrl-C exits 130."""
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt):
-        typer.echo(
-            "stopped; everything that was started has been taken down. Run the same command to resume.", err=True
-        )
-        raise typer.Exit(130) from None
-    except ContentError as error:
-        if as_json:
-            _print_json([problem.model_dump(mode="json") for problem in error.problems])
-        else:
-            for problem in error.problems:
-                typer.echo(_visible(str(problem)), err=True)
-            typer.echo(f"{len(error.problems)} problem(s); nothing was started", err=True)
-        raise typer.Exit(2) from None
-    except EvaluationError as error:
-        typer.echo(_visible(str(error)), err=True)
-        raise typer.Exit(2) from None
-
-
-def _visible(text: str) -> str:
-    from results.printable import printable
-
-    return "\n".join(printable(line) for line in text.splitlines())
-
-
 def _pairs(texts: list[str]) -> dict[str, Path]:
     pairs = {}
     for text in texts:
@@ -426,18 +400,3 @@ def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401  # Summ
             typer.echo(_visible(f"{trial.trial_id}: {trial.status}: {trial.reason.splitlines()[0]}"))
     if summary.missing_trials:
         typer.echo(f"not run yet: {', '.join(summary.missing_trials)}")
-
-
-def _print_table(header: list[str], rows: list[list[Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*header)
-    for row in rows:
-        table.add_row(*(Text(_visible(str(cell))) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=str))

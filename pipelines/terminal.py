@@ -1,0 +1,58 @@
+"""What the command prints: tables, JSON, and expected errors without a traceback."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from results.errors import ContentError, EvaluationError, Interrupted
+
+
+@contextmanager
+def explaining(as_json: bool) -> Iterator[None]:
+    """Expected errors print their text, not a traceback, and exit 2; Ctrl-C exits 130."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        typer.echo(
+            "stopped; everything that was started has been taken down. Run the same command to resume.", err=True
+        )
+        raise typer.Exit(130) from None
+    except ContentError as error:
+        if as_json:
+            print_json([problem.model_dump(mode="json") for problem in error.problems])
+        else:
+            for problem in error.problems:
+                typer.echo(visible(str(problem)), err=True)
+            typer.echo(f"{len(error.problems)} problem(s); nothing was started", err=True)
+        raise typer.Exit(2) from None
+    except EvaluationError as error:
+        typer.echo(visible(str(error)), err=True)
+        raise typer.Exit(2) from None
+
+
+def visible(text: str) -> str:
+    """Text of unknown origin with every invisible character spelled out."""
+    from results.printable import printable
+
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
+def print_table(header: list[str], rows: list[list[Any]]) -> None:
+    """A table on standard output; every cell is made safe to look at."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*(Text(visible(str(cell))) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def print_json(value: object) -> None:
+    """JSON on standard output, for a program."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=str))
