@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import Field
 
 from environments.manifest import Capability, Size
+from products.record_format import Format as Format
+from products.record_format import PidNamespace as PidNamespace
 from results.documents import Definition, read_document
 from results.records import Slug, TechniqueId, Text
 
@@ -197,31 +199,6 @@ class SqliteTable(Definition):
     cursor: str
     """Column that grows with each row."""
     every_s: float = Field(default=0.5, ge=0.1, le=60)
-
-
-class Format(StrEnum):
-    """How a record of a source is read."""
-
-    JSON_LINES = "json_lines"
-    """One JSON object a line."""
-    JSON = "json"
-    """A whole document (webhook, poll, or a file that is written anew); `items` says where its records are."""
-    REGEX = "regex"
-    CEF = "cef"
-    """ArcSight Common Event Format, with or without a syslog header."""
-    LEEF = "leef"
-    """IBM Log Event Extended Format 1.0 and 2.0."""
-    KEY_VALUE = "key_value"
-    """`key=value key2="quoted value"`."""
-    XML = "xml"
-    """A whole element a line or document; attributes are `@name`, text is `#text`."""
-
-
-class PidNamespace(StrEnum):
-    """Where the pids that a product reports come from."""
-
-    HOST = "host"
-    NODE = "node"
 
 
 class Source(Definition):
