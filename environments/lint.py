@@ -1,5 +1,6 @@
 """Linting an environment's folder: everything that the model alone can't see, all at once, each with its line."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,8 @@ BOOT_CAPABILITIES = {"SYS_ADMIN": "the mounts that systemd needs, before it star
 MARKERS = ("pij", "proven in japan", "proven-in-japan", "proven_in_japan")
 """Words by which a product could tell that it is being evaluated."""
 
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+
 Place = tuple[str | int, ...]
 Report = Callable[[Place, str, str, str], None]
 """Called with the field, what was found, what is allowed, how to mend it."""
@@ -51,6 +54,7 @@ def lint_environment(folder: Path) -> list[Problem]:
     for name, node in environment.nodes.items():
         _lint_build(folder, ("nodes", name, "build"), node.build, report)
         _lint_networks(node, ("nodes", name, "networks"), environment, report)
+        _lint_aliases(name, node, environment, report)
         _lint_rights(node, ("nodes", name, "cap_add"), report)
         _lint_markers(node, ("nodes", name), report)
     return problems
@@ -103,6 +107,20 @@ def _lint_networks(node: Node, place: Place, environment: Environment, report: R
             report((*place, index), repr(network), known, "Name a network of this file, or add it.")
 
 
+def _lint_aliases(name: str, node: Node, environment: Environment, report: Report) -> None:
+    for network, names in node.aliases.items():
+        place = ("nodes", name, "aliases", network)
+        if network not in node.networks:
+            report(place, repr(network), ", ".join(node.networks), "Name a network that the node is on.")
+        for alias in names:
+            if not NAME.fullmatch(alias):
+                report(place, repr(alias), "a host name", "Letters, digits, hyphens and dots only.")
+            for other, second in environment.nodes.items():
+                if other != name and alias in second.aliases.get(network, ()):
+                    found = f"{alias!r}, as {other} has it there"
+                    report(place, found, "a name of its own", "Rename one: neighbours would find either.")
+
+
 def _lint_rights(node: Node, place: Place, report: Report) -> None:
     allowed = "; ".join(f"{name} ({why})" for name, why in NODE_CAPABILITIES.items())
     for index, capability in enumerate(node.cap_add):
@@ -121,6 +139,7 @@ def _lint_markers(node: Node, place: Place, report: Report) -> None:
     said = {
         "hostname": node.hostname,
         "command": " ".join(node.command or ()),
+        "aliases": " ".join(alias for names in node.aliases.values() for alias in names),
         "environment": " ".join(f"{name}={value}" for name, value in node.environment.items()),
         "logins": " ".join(node.logins),
     }

@@ -52,6 +52,8 @@ class Node(Definition):
     """Folder with the Dockerfile, relative to the environment's folder."""
     hostname: str
     networks: tuple[Slug, ...]
+    aliases: dict[Slug, tuple[str, ...]] = {}
+    """Network -> names by which its neighbours there find the node, as Compose's `aliases`."""
     logins: dict[str, Login]
     """Users that steps may run as."""
     command: tuple[str, ...] | None = None

@@ -69,6 +69,10 @@ class Target:
     roots: dict[Slug, set[int]]
     """Node -> the processes that were started in it from outside, in the engine host's pid namespace."""
 
+    def definitions(self) -> dict[Slug, Node]:
+        """Each node as its environment defines it."""
+        return {name: node.definition for name, node in self.nodes.items()}
+
     def is_up(self, node: str) -> bool:
         """Whether a node's first process still runs."""
         return node_is_up(self.engine, self.nodes[node].container_id)
@@ -290,6 +294,11 @@ def _start_node(
     containers: list[Any],
 ) -> Any:  # noqa: ANN401
     first, *others = node.networks
+    api_version = str(engine.client.api.api_version)
+
+    def named(network: str) -> list[str]:
+        return list(node.aliases.get(network, ()))
+
     container = engine.client.containers.create(
         image,
         command=list(node.command) if node.command else None,
@@ -301,6 +310,7 @@ def _start_node(
         cgroupns="private" if node.boot_capabilities else None,
         tmpfs=dict.fromkeys(node.tmpfs, ""),
         network=networks[first].name,
+        networking_config={networks[first].name: docker.types.EndpointConfig(api_version, aliases=named(first))},
         dns=[UNROUTABLE_DNS],
         cap_add=sorted({*node.cap_add, *node.boot_capabilities, *extra.capabilities}),
         security_opt=["seccomp=unconfined"] if extra.seccomp_unconfined else [],
@@ -309,7 +319,7 @@ def _start_node(
     )
     containers.append(container)
     for name in others:
-        networks[name].connect(container)
+        networks[name].connect(container, aliases=named(name))
     container.start()
     container.reload()
     return container

@@ -17,7 +17,8 @@ from environments.images import DEBIAN_SUITE, BuildError, base_image, build_imag
 from environments.manifest import Environment
 from environments.witness import witness_image
 from pipelines.campaign import ArmOfProduct, Prepared
-from products.manifest import Component, Placement
+from products.manifest import Component
+from products.placement import is_in_node, node_of
 
 PIP_TIMEOUT_S = 300
 
@@ -52,7 +53,7 @@ def build_all(engine: Engine, prepared: Prepared, say: Say) -> Images:
         if entry.missing_content:
             continue
         try:
-            build_product(engine, entry, images, base, say)
+            build_product(engine, entry, prepared.environment, images, base, say)
         except BuildError as error:
             images.failed[entry.product.id] = str(error)
             say(f"{entry.product.id} does not build; its trials will say so")
@@ -73,22 +74,30 @@ def build_nodes(engine: Engine, environment: Environment, folder: Path, base: st
     }
 
 
-def build_product(engine: Engine, entry: ArmOfProduct, images: Images, base: str, say: Say) -> None:
-    """Build the components of a product that are not built yet.
+def build_product(
+    engine: Engine, entry: ArmOfProduct, environment: Environment, images: Images, base: str, say: Say
+) -> None:
+    """Build the components of a product that are not built yet; components in one node lie upon one another.
 
     Raises:
         BuildError: one does not build.
     """
+    top = dict(images.nodes)
     for component in entry.components():
         key = (entry.product.id, component.id)
+        node = node_of(component, environment.nodes) if is_in_node(component) else None
         if key in images.products:
+            if node is not None:
+                top[node] = images.products[key][0]
             continue
-        below = images.nodes[component.node] if component.placement is Placement.NODE else base
+        below = base if node is None else top[node]
         name = f"product-{entry.product.id}-{component.id}"
         args = {"BASE": below, **component.build.args}
         with tempfile.TemporaryDirectory(prefix="context-") as scratch:
             context = _context(entry.folder, component, Path(scratch), say)
             images.products[key] = build_image(engine, name, context, component.build.dockerfile, args, say)
+        if node is not None:
+            top[node] = images.products[key][0]
 
 
 def _context(folder: Path, component: Component, scratch: Path, say: Say) -> Path:

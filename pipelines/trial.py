@@ -17,7 +17,7 @@ from attacks.preparing import lay_out
 from attacks.replay import Replay, not_run_record
 from environments.engine import NOT_ANSWERING, Engine
 from environments.labels import labels
-from environments.standing import NodeExtra, Target, stand_up
+from environments.standing import Target, stand_up
 from environments.waiting import wait_until
 from environments.witness import Witness
 from pipelines.build import Images
@@ -25,7 +25,7 @@ from pipelines.campaign import ArmOfProduct, Prepared, TrialPlan
 from pipelines.parts import Gathered, add_part
 from pipelines.provenance import provenance
 from products.deploy import Deployment, deploy
-from products.manifest import Placement
+from products.placement import extras_of, is_in_node, node_of
 from results.errors import EngineError, EvaluationError, ProductError, TargetError
 from results.paths import state_folder
 from results.records import Observation, ResourceSample, Trial, TrialStatus
@@ -206,7 +206,7 @@ def _one_environment(
             witness = stack.enter_context(Witness(engine, images.witness, marks))
             target = stack.enter_context(
                 stand_up(engine, prepared.environment, _node_images(prepared, images, entry), witness, marks,
-                         _extras(entry), stop)
+                         extras_of(entry.components() if entry else (), prepared.environment.nodes), stop)
             )  # fmt: skip
         gathered.facts["isolation"] = target.proof
         gathered.facts["node_names"] = {name: node.names for name, node in target.nodes.items()}
@@ -336,21 +336,13 @@ def _sample(target: Target, deployment: Deployment | None, gathered: Gathered) -
 
 def _node_images(prepared: Prepared, images: Images, entry: ArmOfProduct | None) -> dict[str, str]:
     """Each node's image: the environment's own, or the one that a product is layered on."""
-    chosen = {name: images.nodes[name] for name in prepared.environment.nodes}
+    nodes = prepared.environment.nodes
+    chosen = {name: images.nodes[name] for name in nodes}
     for component in entry.components() if entry else ():
-        if component.placement is Placement.NODE and entry:
-            chosen[component.node] = images.products[entry.product.id, component.id][0]
+        node = node_of(component, nodes) if is_in_node(component) else None
+        if node is not None and entry:
+            chosen[node] = images.products[entry.product.id, component.id][0]
     return chosen
-
-
-def _extras(entry: ArmOfProduct | None) -> dict[str, NodeExtra]:
-    return {
-        component.node: NodeExtra(
-            tuple(need.capability for need in component.capabilities), component.seccomp_unconfined
-        )
-        for component in (entry.components() if entry else ())
-        if component.placement is Placement.NODE
-    }
 
 
 @contextmanager

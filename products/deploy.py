@@ -20,11 +20,12 @@ from environments.engine import NOT_ANSWERING
 from environments.labels import TEARDOWN
 from environments.pipe import Pipe, attach, exec_pid, execute
 from environments.session import Session
-from environments.standing import Target, copy_into, remove_quietly, run_in
+from environments.standing import RunningNode, Target, copy_into, remove_quietly, run_in
 from environments.sweep import undo
 from environments.waiting import wait_until
 from products.collect import Collector
-from products.manifest import Arm, Ask, CanaryAction, Component, Placement, Product, Source
+from products.manifest import Arm, Ask, CanaryAction, Component, Product, Source
+from products.placement import is_in_node, node_of, shares_network
 from results.errors import ProductError, TargetError
 from results.records import Canary, Objects, StepExecution, StepKind, Text
 
@@ -190,17 +191,17 @@ class Deployment:
         labels: Mapping[str, str],
     ) -> None:
         followed = self._followers(component)
-        if component.placement is Placement.SENSOR:
-            container_id = self._start_sensor(stack, component, image, content, labels, followed)
-        else:
-            container_id = self.target.nodes[component.node].container_id
+        if is_in_node(component):
+            container_id = self._node(component).container_id
             self._start_in_node(stack, component, container_id, content, followed)
+        else:
+            container_id = self._start_beside(stack, component, image, content, labels, followed)
         self._containers[component.id] = container_id
         for index, (_kind, source) in enumerate(self.collector.sources):
             if source.component == component.id and source.file is not None:
                 self._follow_file(stack, container_id, index, source.file, component)
 
-    def _start_sensor(
+    def _start_beside(
         self,
         stack: ExitStack,
         component: Component,
@@ -220,7 +221,7 @@ class Deployment:
             labels=marks,
             init=True,
             stdin_open=True,
-            network_mode="none",
+            network_mode=f"container:{self._node(component).container_id}" if shares_network(component) else "none",
             pid_mode="host" if component.host_pid else None,
             cap_drop=["ALL"],
             cap_add=[need.capability for need in component.capabilities],
@@ -260,7 +261,7 @@ class Deployment:
         stack.callback(pipe.close)
         pid = exec_pid(engine, exec_id)
         if pid is not None:
-            self.target.track(component.node, pid)
+            self.target.track(self._node(component).name, pid)
 
     def _followers(self, component: Component) -> Callable[[bytes], None]:
         """What receives the component's stdout: its last words, and the sources that read it."""
@@ -285,17 +286,31 @@ class Deployment:
         pipe = Pipe(raw, lines.feed, lambda _data: None, lambda: None)
         stack.callback(pipe.close)
         pid = exec_pid(self.target.engine, exec_id)
-        if pid is not None and component.placement is Placement.NODE:
-            self.target.track(component.node, pid)
+        if pid is not None and is_in_node(component):
+            self.target.track(self._node(component).name, pid)
 
     def _environment(self, component: Component) -> dict[str, str]:
-        node = self.target.nodes[component.node]
-        facts = {"node_pid": str(node.pid), "node_address": node.addresses[0] if node.addresses else ""}
+        facts = {}
+        name = node_of(component, self.target.definitions())
+        if name is not None:
+            node = self.target.nodes[name]
+            facts = {"node_pid": str(node.pid), "node_address": node.addresses[0] if node.addresses else ""}
         for name, other in self.target.nodes.items():
             facts[f"{name}_address"] = other.addresses[0] if other.addresses else ""
         changed = self.arm.components.get(component.id)
         environment = {**component.environment, **(changed.environment if changed else {})}
         return {name: filled(value, facts) for name, value in environment.items()}
+
+    def _node(self, component: Component) -> RunningNode:
+        """The node that a component sits in or watches.
+
+        Raises:
+            TargetError: the environment has none (preparing a campaign refuses such a product).
+        """
+        name = node_of(component, self.target.definitions())
+        if name is None:
+            raise TargetError(f"component {component.id!r} has no node in this environment")
+        return self.target.nodes[name]
 
     def _content(self, component: Component) -> tuple[Any, ...]:
         changed = self.arm.components.get(component.id)
@@ -345,8 +360,9 @@ def deploy(
     """
 
     def translate(component: str, node_pid: int) -> int | None:
-        node = next(entry.node for entry in product.components if entry.id == component)
-        return target.witness.host_pid(node_pid, target.roots[node])
+        part = next(entry for entry in product.components if entry.id == component)
+        node = node_of(part, target.definitions())
+        return None if node is None else target.witness.host_pid(node_pid, target.roots[node])
 
     collector = Collector(sources_of(product, arm), translate)
     deployment = Deployment(target, product, arm, collector, stop)

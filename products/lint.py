@@ -40,7 +40,30 @@ SENSOR_CAPABILITIES = {
     "SETGID": "changes to its own group",
     "KILL": "stops its own helpers",
 }
-ALLOWED = {Placement.NODE: NODE_CAPABILITIES, Placement.SENSOR: SENSOR_CAPABILITIES}
+GATEWAY_CAPABILITIES = {
+    "NET_ADMIN": "routes, filters and queues the traffic that passes through it",
+    "NET_RAW": "captures the traffic that passes through it",
+    "SYS_NICE": "pins and raises its worker threads",
+    "IPC_LOCK": "keeps its packet buffers in memory",
+    "SYS_PTRACE": "reads the memory maps of its own node's processes",
+    "DAC_READ_SEARCH": "reads every file of its own node",
+}
+COLLECTOR_CAPABILITIES = {
+    "NET_BIND_SERVICE": "listens for syslog on port 514",
+    "DAC_READ_SEARCH": "reads files of other users",
+    "DAC_OVERRIDE": "writes logs as root under another owner's folder",
+    "CHOWN": "gives its logs to its own user",
+    "FOWNER": "sets modes on its logs",
+    "SETUID": "changes to its own user",
+    "SETGID": "changes to its own group",
+    "KILL": "stops its own helpers",
+}
+ALLOWED = {
+    Placement.NODE: NODE_CAPABILITIES,
+    Placement.SENSOR: SENSOR_CAPABILITIES,
+    Placement.GATEWAY: GATEWAY_CAPABILITIES,
+    Placement.COLLECTOR: COLLECTOR_CAPABILITIES,
+}
 CANARY_VALUES = ("nonce", "number")
 
 
@@ -88,8 +111,9 @@ def _lint_component(folder: Path, component: Component, place: tuple[str | int, 
         if need.capability not in allowed:
             known = "; ".join(f"{name} ({why})" for name, why in allowed.items())
             report((*place, "capabilities", index), need.capability, known, "Do without it: it would reach further.")
-    if component.placement is Placement.NODE and (component.host_pid or component.lock):
-        report(place, "host_pid or lock in a node", "neither", "Only a sensor stands beside the engine host's kernel.")
+    if component.placement is not Placement.SENSOR and (component.host_pid or component.lock):
+        found = f"host_pid or lock in a {component.placement}"
+        report(place, found, "neither", "Only a sensor stands beside the engine host's kernel.")
     if component.host_pid and component.seccomp_unconfined:
         report(place, "host_pid with seccomp_unconfined", "one of the two", "Remove one.")
     context = (folder / component.build.context).resolve()

@@ -1,0 +1,50 @@
+"""Where a component runs: which node it sits in or watches, and what that node must lend it."""
+
+from collections.abc import Iterable, Mapping
+
+from environments.manifest import Node, Role
+from environments.standing import NodeExtra
+from products.manifest import Component, NetworkAccess, Placement
+
+IN_NODE = (Placement.NODE, Placement.GATEWAY)
+"""Placements that are layered on a node's image and run in that node's container."""
+
+
+def is_in_node(component: Component) -> bool:
+    """Whether it runs in a node's container, under that node's limits and with that node's rights."""
+    return component.placement in IN_NODE
+
+
+def node_of(component: Component, nodes: Mapping[str, Node]) -> str | None:
+    """The node that a component sits in or watches; None if the environment has no such node.
+
+    A gateway finds its node by the role, so that one product fits every environment that has a gateway.
+    """
+    if component.placement is Placement.GATEWAY:
+        return next((name for name, node in nodes.items() if node.role is Role.GATEWAY), None)
+    if component.placement is Placement.COLLECTOR:
+        return None
+    return component.node if component.node in nodes else None
+
+
+def shares_network(component: Component) -> bool:
+    """Whether it lives in a node's network namespace."""
+    return is_in_node(component) or (
+        component.placement is Placement.SENSOR and component.network is NetworkAccess.NODE
+    )
+
+
+def extras_of(components: Iterable[Component], nodes: Mapping[str, Node]) -> dict[str, NodeExtra]:
+    """Node -> what the components in it need beyond the node's own rights."""
+    found: dict[str, NodeExtra] = {}
+    for component in components:
+        node = node_of(component, nodes) if is_in_node(component) else None
+        if node is None:
+            continue
+        before = found.get(node, NodeExtra())
+        asked = {need.capability for need in component.capabilities}
+        found[node] = NodeExtra(
+            tuple(sorted({*before.capabilities, *asked})),
+            before.seccomp_unconfined or component.seccomp_unconfined,
+        )
+    return found
