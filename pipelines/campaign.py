@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import Field
-
 from attacks.atomic import read_procedures
 from attacks.battery import fill_battery
 from attacks.catalogue import load_catalogue
@@ -20,45 +18,16 @@ from attacks.procedure import Procedure
 from attacks.proof import content_digest
 from environments.lint import lint_environment
 from environments.manifest import Environment, read_environment
+from pipelines.definition import CampaignDefinition, Part, of_part
 from pipelines.procedures import known_proofs, read_values
 from pipelines.registry import PROCEDURES, find, find_campaign, folder_digest
 from products.lint import lint_product
 from products.manifest import Arm, Component, Product, read_product
 from results.attack import Catalogue
-from results.documents import Definition, load_yaml, read_document
+from results.documents import load_yaml, read_document
 from results.errors import ContentError, Problem
 from results.paths import ROOT, shown, state_folder
-from results.records import Campaign, Slug, Text
-
-
-class Entry(Definition):
-    """One arm of one product."""
-
-    product: str
-    """Id, or path of a folder."""
-    arm: Slug = "default"
-
-
-class CampaignDefinition(Definition):
-    """`pipelines/campaigns/<id>.yaml`."""
-
-    id: Slug
-    title: Text
-    plan: str
-    environment: str
-    repetitions: int = Field(default=2, ge=1, le=100)
-    seed: int = Field(ge=0, lt=2**63)
-    control: bool = True
-    """A trial without any product in each repetition; without it nothing can be called prevented."""
-    parallel: int = Field(default=2, ge=1, le=64)
-    """Trials at once. Products that share a kernel facility take turns anyway."""
-    retries: int = Field(default=2, ge=0, le=2)
-    """How often a trial that failed through no fault of the product is repeated (scoring.md §1: at most 2)."""
-    held_out: bool | None = None
-    """Publish nothing of the plan but its digest. If not given: so for a plan outside the checkout."""
-    procedures: str | None = None
-    """A folder of more Atomic Red Team procedures, relative to this file."""
-    entries: tuple[Entry, ...]
+from results.records import Campaign
 
 
 @dataclass(frozen=True)
@@ -137,6 +106,22 @@ def prepare(
     only: tuple[str, ...] = (),
     as_id: str | None = None,
 ) -> Prepared:
+    """Read and lint a campaign of one plan and environment; see `prepare_parts`."""
+    parts = prepare_parts(name, attack, content, only, as_id)
+    if len(parts) > 1:
+        names = ", ".join(part.definition.id for part in parts)
+        found = f"{len(parts)} parts ({names})"
+        raise ContentError([_whole(name, "parts", found, "a campaign of one plan and environment", "Name one part.")])
+    return parts[0]
+
+
+def prepare_parts(
+    name: str,
+    attack: Path | None = None,
+    content: dict[str, Path] | None = None,
+    only: tuple[str, ...] = (),
+    as_id: str | None = None,
+) -> tuple[Prepared, ...]:
     """Read and lint everything that a campaign names.
 
     Args:
@@ -146,6 +131,9 @@ def prepare(
         only: arms (`<product>-<arm>`) to run; all if empty. The control always runs.
         as_id: another id for the campaign's results.
 
+    Returns:
+        One for each plan and environment.
+
     Raises:
         ContentError: every problem found, of all files at once.
     """
@@ -154,19 +142,46 @@ def prepare(
     if as_id:
         definition = definition.model_copy(update={"id": as_id})
     catalogue = load_catalogue(attack, state_folder() / "attack")
+    known = [key for part in definition.blocks() for key in _keys(of_part(definition, part))]
+    problems = [_not_an_arm(path, wanted, known) for wanted in only if wanted not in known]
+    prepared = []
+    for part in definition.blocks():
+        with _noting(problems):
+            prepared.append(_prepare(path, of_part(definition, part), part, catalogue, content or {}, only))
+    if problems:
+        raise ContentError(list(dict.fromkeys(problems)))
+    return tuple(one for one in prepared if one.entries or not only)
+
+
+def _keys(definition: CampaignDefinition) -> list[str]:
+    return [f"{Path(entry.product).name}-{entry.arm}" for entry in definition.entries]
+
+
+def _not_an_arm(path: Path, wanted: str, known: list[str]) -> Problem:
+    allowed = ", ".join(dict.fromkeys(known))
+    return _whole(shown(path), "--only", repr(wanted), allowed, "Name an arm of this campaign.")
+
+
+def _prepare(
+    path: Path,
+    definition: CampaignDefinition,
+    part: Part,
+    catalogue: Catalogue,
+    given: dict[str, Path],
+    only: tuple[str, ...],
+) -> Prepared:
     procedures, unread = all_procedures()
     problems: list[Problem] = []
     if definition.procedures is not None:
         more_procedures, more = read_procedures(path.parent / definition.procedures)
         procedures, unread = procedures | more_procedures, unread + more
-    given = content or {}
     plan_folder = environment_folder = environment = None
     with _noting(problems):
-        environment_folder = find("environment", definition.environment, path.parent)
+        environment_folder = find("environment", part.environment, path.parent)
         problems += lint_environment(environment_folder)
         environment = read_environment(environment_folder)
     with _noting(problems):
-        plan_folder = find("plan", definition.plan, path.parent)
+        plan_folder = find("plan", part.plan, path.parent)
         if not uses(read_plan(plan_folder)) <= set(procedures):
             problems += unread
         if environment is not None:
@@ -180,10 +195,9 @@ def prepare(
         plan, procedures = _with_battery(plan_folder, plan, procedures, given, catalogue)
     plan_digest = digest_of_plan(plan_folder, plan, procedures)
     environment_digest = folder_digest(environment_folder)
-    trials = tuple(_matrix(definition, entries))
     digest = _digest(
         [
-            definition.model_dump(mode="json", exclude={"title", "parallel", "retries"}),
+            definition.model_dump(mode="json", exclude={"title", "parallel", "retries", "budget_minutes"}),
             plan_digest,
             environment_digest,
             [[entry.key, entry.digest] for entry in entries],
@@ -200,7 +214,7 @@ def prepare(
         procedures=procedures,
         catalogue=catalogue,
         entries=entries,
-        trials=trials,
+        trials=tuple(_matrix(definition, entries)),
         digest=digest,
         held_out=_is_held_out(definition, plan_folder),
     )
@@ -299,15 +313,6 @@ def _entries(
                     mend=f"Name an arm of {product.id}.",
                 )
             )
-    keys = [entry.key for entry in entries]
-    for wanted in only:
-        if wanted not in keys:
-            problems.append(
-                Problem(
-                    path=shown(path), line=None, field="--only", found=repr(wanted), allowed=", ".join(keys),
-                    mend="Name an arm of this campaign.",
-                )
-            )  # fmt: skip
     return tuple(entry for entry in entries if not only or entry.key in only), problems
 
 

@@ -122,7 +122,7 @@ def run(
             keep_engine=keep_engine,
             quiet=as_json,
         )
-        _print_summary(run_campaign(wishes), as_json)
+        _print_summaries(run_campaign(wishes), as_json)
 
 
 @app.command()
@@ -384,6 +384,19 @@ def _results(campaign: str) -> Path:
             f"{folder}: found no results; allowed: {', '.join(known) or 'none yet'}. Run `pij run {campaign}` first."
         )
     return folder
+
+
+def _print_summaries(summaries: tuple[Any, ...], as_json: bool) -> None:
+    """One summary as it is; those of a campaign of several parts as a list."""
+    from results.records import as_json as plain
+
+    if as_json and len(summaries) != 1:
+        _print_json([plain(summary) for summary in summaries])
+        return
+    for summary in summaries:
+        if len(summaries) > 1:
+            typer.echo(_visible(f"{summary.campaign}: {summary.plan} in {summary.environment}"))
+        _print_summary(summary, as_json)
 
 
 def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401  # Summary, imported late

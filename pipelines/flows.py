@@ -5,6 +5,7 @@ runs it (`flow.from_source(...).deploy(work_pool_name=...)`, see pipelines/READM
 """
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from environments.engine import engine_for
-from pipelines.campaign import TrialPlan, prepare
+from pipelines.campaign import prepare_parts
 from pipelines.run import CampaignRun, open_campaign
+from pipelines.schedule import Job, Schedule
 from results.errors import Interrupted
 from results.paths import published_folder, runs_folder
 from results.publish import publish_campaign
-from results.scoring import score_campaign
 from results.store import read_trial
 from results.summary import Summary
 from results.tables import summary_table
@@ -31,35 +32,38 @@ DRAIN_TIMEOUT_S = 10
 
 
 @task(name="trial", task_run_name="{trial_id}", cache_policy=NO_CACHE)
-def run_trial_task(trial_id: str, run: CampaignRun, trial: TrialPlan) -> str:
+def run_trial_task(trial_id: str, schedule: Schedule, job: Job) -> str:
     """Run and seal one trial; its steps go to the task's log."""
     logger = get_run_logger()
-    forward = run.on_event
+    forward = job.run.on_event
 
     def on_event(name: str, line: str) -> None:
         if name == trial_id:
             logger.info(line)
         forward(name, line)
 
-    quiet = CampaignRun(run.engine, run.prepared, run.folder, on_event, run.stop, run.images)
-    sealed = read_trial(quiet.run_one(trial))
+    sealed_path = schedule.start(Job(replace(job.run, on_event=on_event), job.trial))
+    if sealed_path is None:
+        return "not run: the budget is spent"
+    sealed = read_trial(sealed_path)
     logger.info("%s: %s %s", trial_id, sealed.status, sealed.reason)
     return str(sealed.status)
 
 
 @task(name="build images", cache_policy=NO_CACHE)
-def build_task(run: CampaignRun) -> None:
+def build_task(schedule: Schedule) -> None:
     """Sweep leftovers and build what is missing."""
-    run.build()
+    for run in schedule.runs:
+        run.build()
 
 
 @task(name="score", cache_policy=NO_CACHE)
-def score_task(folder: Path) -> Summary:
+def score_task(schedule: Schedule) -> tuple[Summary, ...]:
     """Score the sealed trials."""
-    return score_campaign(folder)
+    return schedule.score()
 
 
-def run_in_flow(run: CampaignRun) -> Summary:
+def run_in_flow(schedule: Schedule, name: str) -> tuple[Summary, ...]:
     """Run a prepared campaign as a Prefect flow, named after it.
 
     Raises:
@@ -68,16 +72,17 @@ def run_in_flow(run: CampaignRun) -> Summary:
     """
     # A sync flow waits a whole second for its heartbeat thread at its end; nothing reads that heartbeat here.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=run.prepared.definition.parallel)
+        parallel = schedule.runs[0].prepared.definition.parallel
+        runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=parallel)
         named = flow(
             name="campaign",
-            flow_run_name=run.prepared.definition.id,
+            flow_run_name=name,
             task_runner=runner,  # type: ignore[arg-type]  # Prefect's own runner is not its own protocol
             validate_parameters=False,
             persist_result=False,
         )(_trials)
-        summary: Summary = named(run)
-        return summary
+        summaries: tuple[Summary, ...] = named(schedule)
+        return summaries
 
 
 def finish_reporting() -> None:
@@ -89,20 +94,25 @@ def finish_reporting() -> None:
         worker.drain_all(timeout=DRAIN_TIMEOUT_S)
 
 
-def _trials(run: CampaignRun) -> Summary:
-    build_task(run)
-    futures = [run_trial_task.submit(trial.trial_id, run, trial) for trial in run.unfinished()]
-    try:
-        for future in futures:
-            future.result()
-    except BaseException:
-        run.stop.set()  # threads can't be interrupted: they look at this between steps
-        raise
-    if run.stop.is_set():
-        raise Interrupted("stopped by the user")
-    summary = score_task(run.folder)
-    _show(run, summary)
-    return summary
+def _trials(schedule: Schedule) -> tuple[Summary, ...]:
+    stop = schedule.runs[0].stop
+    build_task(schedule)
+    for jobs in schedule.rounds():
+        futures = [run_trial_task.submit(f"{job.run.label}{job.trial.trial_id}", schedule, job) for job in jobs]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stop.set()  # threads can't be interrupted: they look at this between steps
+            raise
+        if stop.is_set():
+            raise Interrupted("stopped by the user")
+    score_task(schedule)
+    for run in schedule.runs:
+        summary = schedule.summaries.get(run.prepared.definition.id)
+        if summary is not None:
+            _show(run, summary)
+    return tuple(schedule.summaries.values())
 
 
 def _show(run: CampaignRun, summary: Summary) -> None:
@@ -116,19 +126,21 @@ def _show(run: CampaignRun, summary: Summary) -> None:
 
 
 @flow(name="campaign", flow_run_name="{campaign}", persist_result=False)
-def campaign(campaign: str = "demo", content: dict[str, str] | None = None, attack: str | None = None) -> str:
+def campaign(campaign: str = "demo", content: dict[str, str] | None = None, attack: str | None = None) -> list[str]:
     """A whole campaign from its name, for a work pool: finds the engine, runs, scores and publishes.
 
     Returns:
-        The path of the published page.
+        The path of the published page of each part.
     """
     logger = get_run_logger()
     folders = {name: Path(folder) for name, folder in (content or {}).items()}
-    prepared = prepare(campaign, Path(attack) if attack else None, folders)
-    folder = open_campaign(prepared, runs_folder(), fresh=False)
+    parts = prepare_parts(campaign, Path(attack) if attack else None, folders)
+    opened = [(prepared, open_campaign(prepared, runs_folder(), fresh=False)) for prepared in parts]
+    stop = threading.Event()
     with engine_for(logger.info) as engine:
-        run = CampaignRun(
-            engine, prepared, folder, lambda name, line: logger.info("%s %s", name, line), threading.Event()
+        runs = tuple(
+            CampaignRun(engine, prepared, folder, lambda name, line: logger.info("%s %s", name, line), stop)
+            for prepared, folder in opened
         )
-        _trials(run)
-    return str(publish_campaign(folder, published_folder() / prepared.definition.id))
+        _trials(Schedule(runs))
+    return [str(publish_campaign(folder, published_folder() / prepared.definition.id)) for prepared, folder in opened]

@@ -9,7 +9,8 @@ from attacks.lint_corpus import lint_corpus
 from attacks.plan import read_plan
 from environments.lint import lint_environment
 from environments.manifest import read_environment
-from pipelines.campaign import CampaignDefinition, all_procedures, uses
+from pipelines.campaign import all_procedures, uses
+from pipelines.definition import CampaignDefinition, of_part
 from pipelines.registry import PROCEDURES, campaigns, find, folders
 from products.lint import lint_product
 from results.documents import read_document
@@ -67,8 +68,10 @@ def _lint_plan(path: Path, attack: Path | None) -> list[Problem]:
 def _lint_campaign(path: Path) -> list[Problem]:
     definition = read_document(path, CampaignDefinition)
     problems: list[Problem] = []
-    named = [("plan", definition.plan), ("environment", definition.environment)]
-    for kind, name in [*named, *(("product", entry.product) for entry in definition.entries)]:
+    parts = [(part, of_part(definition, part)) for part in definition.blocks()]
+    named = [("plan", part.plan) for part, _own in parts] + [("environment", part.environment) for part, _own in parts]
+    named += [("product", entry.product) for _part, own in parts for entry in own.entries]
+    for kind, name in dict.fromkeys(named):
         try:
             find(kind, name, path.parent)
         except ContentError as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 from attacks.plan import read_plan
 from environments.manifest import read_environment
-from pipelines.campaign import CampaignDefinition
+from pipelines.definition import CampaignDefinition, of_part
 from pipelines.procedures import Selector, rows
 from pipelines.registry import campaigns, folders
 from products.manifest import read_product
@@ -81,10 +81,10 @@ def _campaigns() -> list[Row]:
     found = []
     for path in campaigns():
         definition = read_document(path, CampaignDefinition)
-        arms = " ".join(f"{entry.product}-{entry.arm}" for entry in definition.entries)
-        found.append(
-            {"id": definition.id, "plan": definition.plan, "repetitions": definition.repetitions, "arms": arms}
-        )
+        own = [of_part(definition, part) for part in definition.blocks()]
+        arms = " ".join(dict.fromkeys(f"{entry.product}-{entry.arm}" for one in own for entry in one.entries))
+        plans = " ".join(part.plan for part in definition.blocks())
+        found.append({"id": definition.id, "plan": plans, "repetitions": definition.repetitions, "arms": arms})
     return found
 
 

@@ -15,6 +15,7 @@ from environments.engine import Engine
 from pipelines.campaign import prepare
 from pipelines.registry import find
 from pipelines.run import CampaignRun, OnEvent
+from pipelines.schedule import Schedule, run_trials
 from results.documents import Definition
 from results.paths import shown
 from results.records import StepExecution, StepKind, TrialStatus
@@ -66,7 +67,7 @@ def rehearse(
         place = Path(scratch) / "run"
         (place / "trials").mkdir(parents=True)
         run = CampaignRun(engine, prepared, place, on_event, **run_args)  # type: ignore[arg-type]
-        run.run_all()
+        run_trials(Schedule((run,)))
         for trial in prepared.trials:
             sealed = place / "trials" / trial.trial_id
             record = read_trial(sealed)

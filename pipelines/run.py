@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +17,7 @@ from pipelines.trial import run_trial
 from results.attack import write_catalogue
 from results.errors import EvaluationError, Interrupted
 from results.paths import shown
-from results.scoring import score_campaign
 from results.store import read_campaign, sealed_trials, write_campaign
-from results.summary import Summary
 
 OnEvent = Callable[[str, str], None]
 """Receives (trial id, or empty for the campaign; one line)."""
@@ -38,6 +35,8 @@ class CampaignRun:
     images: Images | None = None
     early: threading.Event = field(default_factory=threading.Event)
     """Set until trials run: so long there is nothing to take down, and Ctrl-C may interrupt at once."""
+    label: str = ""
+    """Goes before the trial's id in what a person sees, where a campaign has several parts."""
 
     def build(self) -> None:
         """Remove leftovers of a killed run, then build what is missing."""
@@ -62,22 +61,9 @@ class CampaignRun:
             self.images,
             trial,
             self.folder,
-            lambda line: self.on_event(trial.trial_id, line),
+            lambda line: self.on_event(f"{self.label}{trial.trial_id}", line),
             self.stop,
         )
-
-    def run_all(self) -> None:
-        """Build, then run every unfinished trial, as many at once as the campaign says."""
-        self.build()
-        with ThreadPoolExecutor(max_workers=self.prepared.definition.parallel) as pool:
-            jobs = [pool.submit(self.run_one, trial) for trial in self.unfinished()]
-            try:
-                done, _waiting = wait(jobs, return_when=FIRST_EXCEPTION)
-                for job in done:
-                    job.result()
-            except BaseException:
-                self.stop.set()
-                raise
 
 
 def open_campaign(prepared: Prepared, runs: Path, fresh: bool) -> Path:
@@ -105,17 +91,6 @@ def open_campaign(prepared: Prepared, runs: Path, fresh: bool) -> Path:
     for partial in (folder / "trials").glob(".*.partial"):
         shutil.rmtree(partial)
     return folder
-
-
-def run_plain(run: CampaignRun) -> Summary:
-    """Build, run every unfinished trial, and score.
-
-    Raises:
-        Interrupted: the user asked to stop; what was sealed stays.
-        EvaluationError: the engine or the disk failed; what was sealed stays.
-    """
-    run.run_all()
-    return score_campaign(run.folder)
 
 
 @contextmanager

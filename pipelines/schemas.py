@@ -2,7 +2,7 @@
 
 from attacks.plan import Plan
 from environments.manifest import Environment
-from pipelines.campaign import CampaignDefinition
+from pipelines.definition import CampaignDefinition
 from products.manifest import Product
 from results.paths import ROOT
 from results.schemas import RECORDS, write_schemas

@@ -16,14 +16,15 @@ from attacks.proof import Proof
 from attacks.proving import Limits
 from environments.engine import Engine, Say, engine_for, find_engine
 from environments.sweep import sweep
-from pipelines.campaign import prepare
+from pipelines.campaign import prepare_parts
 from pipelines.prefect_server import Server, serving, sweep_servers
 from pipelines.procedures import Selector, read_values
 from pipelines.progress import Reporter
 from pipelines.prove import ENVIRONMENTS, OWN_ENVIRONMENTS, REPEATS, WORKERS, Prover, select
 from pipelines.registry import PROCEDURES, folders
 from pipelines.rehearsal import Rehearsal, rehearse
-from pipelines.run import CampaignRun, open_campaign, run_plain, stopping_on_signals
+from pipelines.run import CampaignRun, open_campaign, stopping_on_signals
+from pipelines.schedule import Schedule, run_plain
 from results.errors import EvaluationError, Interrupted
 from results.paths import runs_folder, shown
 from results.scoring import score_campaign
@@ -47,8 +48,8 @@ class Wishes:
     quiet: bool = False
 
 
-def run_campaign(wishes: Wishes) -> Summary:
-    """Run a campaign to its summary.
+def run_campaign(wishes: Wishes) -> tuple[Summary, ...]:
+    """Run a campaign to its summaries, one for each plan and environment.
 
     Raises:
         ContentError: something named is wrong; nothing was started.
@@ -56,40 +57,50 @@ def run_campaign(wishes: Wishes) -> Summary:
         EvaluationError: the engine, the disk or Prefect failed.
     """
     console = Console(stderr=True, quiet=wishes.quiet)
-    prepared = prepare(wishes.campaign, wishes.attack, wishes.content, wishes.only, wishes.name)
-    folder = open_campaign(prepared, runs_folder(), wishes.fresh)
-    todo = len(prepared.trials) - len(sealed_trials(folder))
+    parts = prepare_parts(wishes.campaign, wishes.attack, wishes.content, wishes.only, wishes.name)
+    opened = [(prepared, open_campaign(prepared, runs_folder(), wishes.fresh)) for prepared in parts]
+    todo = sum(len(prepared.trials) - len(sealed_trials(folder)) for prepared, folder in opened)
     if todo == 0 and not wishes.ui:
-        console.print(f"{shown(folder)}: every trial is sealed already (--fresh runs them again)", highlight=False)
-        return score_campaign(folder)
+        for _prepared, folder in opened:
+            words = "every trial is sealed already (--fresh runs them again)"
+            console.print(f"{shown(folder)}: {words}", highlight=False)
+        return tuple(score_campaign(folder) for _prepared, folder in opened)
     stop, early = threading.Event(), threading.Event()
     early.set()
-    reporter = Reporter(console, todo, prepared.definition.parallel)
+    reporter = Reporter(console, todo, parts[0].definition.parallel)
     with stopping_on_signals(stop, early), ExitStack() as stack:
         sweep_servers(lambda line: reporter("", line))
         engine = stack.enter_context(engine_for(lambda line: reporter("", line), wishes.keep_engine))
         server = stack.enter_context(serving()) if wishes.prefect or wishes.ui else None
-        return _run(
-            CampaignRun(engine, prepared, folder, reporter, stop, early=early), reporter, server, wishes, console
-        )
+        runs = tuple(
+            CampaignRun(
+                engine, prepared, folder, reporter, stop, early=early,
+                label=f"{prepared.definition.id}/" if len(opened) > 1 else "",
+            )
+            for prepared, folder in opened
+        )  # fmt: skip
+        return _run(Schedule(runs), reporter, server, wishes, console)
 
 
-def _run(run: CampaignRun, reporter: Reporter, server: Server | None, wishes: Wishes, console: Console) -> Summary:
+def _run(
+    schedule: Schedule, reporter: Reporter, server: Server | None, wishes: Wishes, console: Console
+) -> tuple[Summary, ...]:
+    stop = schedule.runs[0].stop
     if server is not None:
         reporter("", "starting Prefect")
-        server.wait(run.stop)
+        server.wait(stop)
     if wishes.ui:
         address = server.address if server else os.environ["PREFECT_API_URL"].removesuffix("/api")
         console.print(f"Prefect's pages: {address}", highlight=False)
     try:
         with reporter.showing():
-            summary = _run_trials(run, wishes)
-        if run.stop.is_set():
+            summaries = _run_trials(schedule, wishes)
+        if stop.is_set():
             raise Interrupted("stopped by the user")
         if wishes.ui:
             console.print("done; Prefect's pages stay up until Ctrl-C", highlight=False)
-            run.stop.wait()
-        return summary
+            stop.wait()
+        return summaries
     finally:
         if "prefect" in sys.modules:
             from pipelines.flows import finish_reporting
@@ -97,12 +108,12 @@ def _run(run: CampaignRun, reporter: Reporter, server: Server | None, wishes: Wi
             finish_reporting()
 
 
-def _run_trials(run: CampaignRun, wishes: Wishes) -> Summary:
+def _run_trials(schedule: Schedule, wishes: Wishes) -> tuple[Summary, ...]:
     if not (wishes.prefect or wishes.ui):
-        return run_plain(run)
+        return run_plain(schedule)
     from pipelines.flows import run_in_flow  # Prefect takes two seconds to import
 
-    return run_in_flow(run)
+    return run_in_flow(schedule, wishes.name or Path(wishes.campaign).stem)
 
 
 def rehearse_plans(

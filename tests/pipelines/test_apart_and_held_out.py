@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from pipelines.campaign import prepare
-from pipelines.run import CampaignRun, open_campaign, run_plain
+from pipelines.run import CampaignRun, open_campaign
+from pipelines.schedule import Schedule, run_plain
 from pipelines.verify import verify_plan
 from results.attire import read_attire, to_attire, to_steps
 from results.errors import ContentError
@@ -47,7 +48,7 @@ def campaign(engine, opened, tmp_path_factory) -> Path:
     path.write_text(yaml.safe_dump(definition), "utf-8")
     prepared = prepare(str(path))
     folder = open_campaign(prepared, place / "runs", fresh=False)
-    run_plain(CampaignRun(engine, prepared, folder, lambda *_: None, threading.Event()))
+    run_plain(Schedule((CampaignRun(engine, prepared, folder, lambda *_: None, threading.Event()),)))
     return folder
 
 

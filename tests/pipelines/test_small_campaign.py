@@ -17,7 +17,8 @@ from environments.sweep import sweep
 from environments.waiting import wait_until
 from environments.witness import Witness, witness_image
 from pipelines.campaign import prepare
-from pipelines.run import CampaignRun, open_campaign, run_plain
+from pipelines.run import CampaignRun, open_campaign
+from pipelines.schedule import Schedule, run_plain
 from results.errors import EvaluationError, TargetError
 from results.publish import publish_campaign
 from results.records import AttributionStatus, Kind, Outcome, StepKind, TrialStatus
@@ -38,7 +39,7 @@ def campaign(engine, tmp_path_factory, events):
     """The whole campaign, run once."""
     prepared = prepare(str(SMALL))
     folder = open_campaign(prepared, tmp_path_factory.mktemp("runs"), fresh=False)
-    run_plain(CampaignRun(engine, prepared, folder, lambda name, line: events.append((name, line))))
+    run_plain(Schedule((CampaignRun(engine, prepared, folder, lambda name, line: events.append((name, line))),)))
     return folder
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from environments.engine import connect
 from pipelines.campaign import prepare
-from pipelines.run import CampaignRun, open_campaign, run_plain
+from pipelines.run import CampaignRun, open_campaign
+from pipelines.schedule import Schedule, run_plain
 from results.errors import EngineError, EvaluationError
 from results.seal import verify_seal
 from results.store import sealed_trials
@@ -81,12 +82,12 @@ def test_an_engine_that_goes_away_leaves_sealed_trials_intact_and_the_campaign_r
             relay.cut()
 
     with pytest.raises(EngineError, match=r"went away during trial .* it resumes"):
-        run_plain(CampaignRun(through, prepared, folder, on_event))
+        run_plain(Schedule((CampaignRun(through, prepared, folder, on_event),)))
     (first,) = sealed_trials(folder)
     root = verify_seal(first)
     again = CampaignRun(engine, prepared, open_campaign(prepared, runs, fresh=False), lambda *_: None)
     assert [trial.trial_id for trial in again.unfinished()] == [last]
-    run_plain(again)
+    run_plain(Schedule((again,)))
     assert verify_seal(first) == root
     assert len(sealed_trials(folder)) == 2
 
@@ -102,11 +103,11 @@ def test_a_full_disk_is_said_and_the_campaign_resumes(engine, tmp_path, state):
         folder = open_campaign(prepared, runs, fresh=False)
         (runs / "ballast").write_bytes(b"x" * 60_000)
         with pytest.raises(EvaluationError, match=r"No space left on device; nothing of this trial is sealed"):
-            run_plain(CampaignRun(engine, prepared, folder, lambda *_: None))
+            run_plain(Schedule((CampaignRun(engine, prepared, folder, lambda *_: None),)))
         (runs / "ballast").unlink()
         subprocess.run(["mount", "-o", "remount,size=20m", str(runs)], check=True)
         again = open_campaign(prepared, runs, fresh=False)
-        summary = run_plain(CampaignRun(engine, prepared, again, lambda *_: None))
+        (summary,) = run_plain(Schedule((CampaignRun(engine, prepared, again, lambda *_: None),)))
         assert {trial.status for trial in summary.trials} == {"completed"}
     finally:
         # Lazily: an engine that was started meanwhile holds the mount in its own namespace.
