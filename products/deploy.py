@@ -18,6 +18,7 @@ from typing import Any
 
 from environments.engine import NOT_ANSWERING
 from environments.labels import TEARDOWN
+from environments.manifest import Role
 from environments.pipe import Pipe, attach, exec_pid, execute
 from environments.session import Session
 from environments.standing import RunningNode, Target, copy_into, remove_quietly, run_in
@@ -25,7 +26,7 @@ from environments.sweep import undo
 from environments.waiting import wait_until
 from products.collect import Collector
 from products.manifest import Arm, Ask, CanaryAction, Component, Product, Source
-from products.placement import is_in_node, node_of, shares_network
+from products.placement import is_in_node, named, node_of, shares_network
 from results.errors import ProductError, TargetError
 from results.records import Canary, Objects, StepExecution, StepKind, Text
 
@@ -115,7 +116,7 @@ class Deployment:
         """
         action = self.arm.canary or self.product.canary
         nonce, number = _nonce(), str(secrets.randbelow(250) + 1)
-        fill = {"nonce": nonce, "number": number}
+        fill = {**self._addresses(), "nonce": nonce, "number": number}
         command = filled(action.command, fill)
         expect = {name: filled(pattern, fill) for name, pattern in action.expect.items()}
         sent_ns, attempts, answer = time.time_ns(), 0, None
@@ -133,14 +134,25 @@ class Deployment:
         )
         return answer is not None
 
+    def _addresses(self) -> dict[str, str]:
+        """`<node or role>_addresses` -> every address of those nodes, with blanks between; empty if there is none."""
+        found = {f"{role}_addresses": "" for role in Role}
+        for name, node in self.target.nodes.items():
+            for key in {f"{name}_addresses", f"{node.definition.role}_addresses"}:
+                found[key] = " ".join([*found.get(key, "").split(), *node.addresses])
+        return found
+
     def close_session(self) -> None:
         """End the session that canaries were done in."""
         if self._session is not None:
             self._session.close()
 
     def _act(self, action: CanaryAction, command: str, step_id: str) -> None:
+        node = named(action.node, self.target.definitions())
+        if node is None:
+            raise TargetError(f"the canary's node {action.node!r} is not in this environment")
         if self._session is None:
-            self._session = self.target.open_session(action.node, action.user)
+            self._session = self.target.open_session(node, action.user)
         finished = self._session.run("bash", command, action.timeout_s)
         if finished is None:
             raise ProductError(f"its canary `{command}` did not end within {action.timeout_s:.0f} s")
@@ -157,8 +169,8 @@ class Deployment:
                 tactics=(),
                 procedure="",
                 procedure_name="",
-                node=action.node,
-                container_id=self.target.nodes[action.node].container_id,
+                node=node,
+                container_id=self.target.nodes[node].container_id,
                 user=action.user,
                 executor="bash",
                 executed=command,

@@ -24,7 +24,14 @@ def node_of(component: Component, nodes: Mapping[str, Node]) -> str | None:
         return next((name for name, node in nodes.items() if node.role is Role.GATEWAY), None)
     if component.placement is Placement.COLLECTOR:
         return None
-    return component.node if component.node in nodes else None
+    return named(component.node, nodes)
+
+
+def named(wanted: str, nodes: Mapping[str, Node]) -> str | None:
+    """The node of that name, else the first node with that role, so that a product fits many environments."""
+    if wanted in nodes:
+        return wanted
+    return next((name for name, node in nodes.items() if node.role == wanted), None)
 
 
 def shares_network(component: Component) -> bool:
