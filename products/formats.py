@@ -14,6 +14,7 @@ import jmespath
 import xmltodict
 
 from products.event_formats import read_cef, read_key_value, read_leef
+from products.jmespath_functions import PLAIN
 from products.manifest import Format, Source
 from products.syslog_header import Header, split_header
 
@@ -53,7 +54,7 @@ def records_of(source: Source, data: bytes) -> Iterator[bytes]:
     try:
         if len(data) > DOCUMENT_CAP:
             raise ValueError("too large")
-        found = jmespath.compile(source.items).search(_document(source.format, data.decode("utf-8-sig")))
+        found = jmespath.compile(source.items).search(_document(source.format, data.decode("utf-8-sig")), options=PLAIN)
         records = [] if found is None else found if isinstance(found, list) else [found]
         encoded = [json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") for record in records]
     except DOCUMENT_ERRORS:
@@ -92,7 +93,7 @@ def identity_of(source: Source, record: bytes) -> str | None:
         return None
     try:
         fields = read_record(source, re.compile(source.pattern) if source.pattern else None, _text(record))
-        found = jmespath.compile(source.identity).search(fields)
+        found = jmespath.compile(source.identity).search(fields, options=PLAIN)
         return None if found is None else json.dumps(found, sort_keys=True)
     except (*DOCUMENT_ERRORS, TypeError):
         return None

@@ -104,7 +104,7 @@ class Component(Definition):
     id: Slug
     placement: Placement
     node: Slug = "target"
-    """The node it sits in (placement `node`) or watches (`sensor`)."""
+    """The node it sits in (placement `node`) or watches (`sensor`): a name, or else a role."""
     build: Build = Build()
     start: tuple[str, ...]
     """Runs for as long as the product does; its end is the product's death."""
@@ -230,7 +230,12 @@ class Source(Definition):
     map: dict[str, str] = {}
     """Field of `Observation` -> JMESPath over the line. Literals are JMESPath literals (`'blocked'`)."""
     time_format: str = "iso8601"
-    """`iso8601`, `epoch_s` (may have decimals), `epoch_ms`, or a strptime format (taken as UTC)."""
+    """`iso8601`, `epoch_s` (may have decimals), `epoch_ms`, `epoch_us`, `epoch_ns`, `filetime` (Windows), `syslog`
+    (RFC 3164 or ISO 8601), `cef`, or a strptime format. A missing year is the one nearest to receipt."""
+    time_zone: str | None = None
+    """Of times that print none: a name (`Asia/Tokyo`) or an offset (`+09:00`); UTC if not given."""
+    printed_zone_is_wrong: bool = False
+    """The product prints a zone that it does not mean; `time_zone` holds instead."""
     time_resolution_s: float = 0.0
     """How coarse the printed time is: 1.0 if cut to whole seconds. It is then taken as the latest moment that it can
     mean, but never after receipt, so that an alert does not seem to come before its cause."""
@@ -240,10 +245,13 @@ class Source(Definition):
 class CanaryAction(Definition):
     """An act that the product is known to answer.
 
-    `${nonce}` is new each time (8 lower-case letters); `${number}` is a new number from 1 to 250.
+    `${nonce}` is new each time (8 lower-case letters); `${number}` is a new number from 1 to 250;
+    `${gateway_addresses}`, `${target_addresses}` … are all addresses of the nodes of that name or role, with blanks
+    between, of which the acting node may reach some only.
     """
 
     node: Slug = "target"
+    """A name, or else a role."""
     user: str = "root"
     command: str
     """For `bash -c`."""

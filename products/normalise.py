@@ -1,6 +1,7 @@
-"""One line of a product's output becomes one normalised record, as the product's manifest declares.
+"""One record of a product's output becomes one normalised record, as the product's manifest declares.
 
-Whatever a line holds, nothing is raised: what can't be read is `unreadable` and counted.
+Whatever a record holds, nothing is raised: what can't be read is `unreadable` and counted. Where one field's expression
+fails on a record, that field is unknown; the alert itself is not lost for it.
 """
 
 import hashlib
@@ -9,29 +10,32 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
-from urllib.parse import unquote
 
 import jmespath
-from jmespath import functions
 
-from products.manifest import Format, PidNamespace, Source
+from products.formats import DOCUMENT_ERRORS, LINE_CAP, read_record
+from products.jmespath_functions import LogFunctions
+from products.manifest import PidNamespace, Source
+from products.severities import severity_word
+from products.times import read_time, zone_named
 from results.records import Action, Observation
 
-LINE_CAP = 64 * 1024
-"""Bytes of a line that are looked at; the rest counts in length and hash only."""
 RAW_CAP = 16 * 1024
 FIELD_CAP = 4096
 LIST_CAP = 64
 TECHNIQUE = re.compile(r"(?:^|[.:/_ -])(t\d{4}(?:\.\d{3})?)$", re.IGNORECASE)
-NUMBERS = {"pid", "parent_pid", "destination_port"}
+NUMBERS = {"pid": 2**32, "parent_pid": 2**32, "source_port": 2**16, "destination_port": 2**16}
+"""Field -> below what its number must be."""
 LISTS = {"techniques", "tactics"}
 SETTABLE = {"time"} | (
     set(Observation.model_fields)
     - {"observation_id", "component", "time_ns", "received_ns", "raw", "raw_sha256", "raw_length", "canary", "outside"}
 )
 """What a manifest's `map` may name."""
+BLOCKED = frozenset({"blocked", "block", "prevented", "denied", "deny", "drop", "dropped", "reject", "rejected"})
+"""Words for what a product did that mean it kept the act from happening; any other is an observation."""
 Translate = Callable[[str, int], int | None]
 
 
@@ -47,27 +51,15 @@ class Unreadable:
     why: str
 
 
-class _Functions(functions.Functions):
-    """What JMESPath lacks for logs. Every function answers null to what it can't do."""
+@dataclass(frozen=True)
+class Reading:
+    """One field of one record: what its expression gave, and what became of it."""
 
-    @functions.signature({"types": ["string", "null"]}, {"types": ["string"]})
-    def _func_extract(self, text: str | None, pattern: str) -> str | None:
-        """`extract(text, 'regex')`: the first group of the first match."""
-        found = re.search(pattern, text[:LINE_CAP]) if text is not None else None
-        return None if found is None else found.group(1) if found.groups() else found.group(0)
-
-    @functions.signature({"types": ["array", "null"]}, {"types": ["string"]})
-    def _func_joined(self, items: list[object] | None, separator: str) -> str | None:
-        """`joined(list, ' ')`: like join, for lists with numbers and nulls in them."""
-        return None if items is None else separator.join(str(item) for item in items if item is not None)
-
-    @functions.signature({"types": ["string", "null"]})
-    def _func_percent_decoded(self, text: str | None) -> str | None:
-        """`percent_decoded(text)`: `%2b` is `+`; bytes that are no UTF-8 become U+FFFD."""
-        return None if text is None else unquote(text, errors="replace")
-
-
-OPTIONS = jmespath.Options(custom_functions=_Functions())
+    expression: str
+    gave: object
+    became: object
+    why: str | None
+    """Why nothing became of it, if something should have."""
 
 
 class Normaliser:
@@ -85,29 +77,47 @@ class Normaliser:
         self._pattern = re.compile(source.pattern) if source.pattern is not None else None
         self._where = jmespath.compile(source.where) if source.where is not None else None
         self._map = {name: jmespath.compile(expression) for name, expression in source.map.items()}
+        self._zone = zone_named(source.time_zone) if source.time_zone is not None else UTC
 
     def read(self, line: bytes, received_ns: int, observation_id: str) -> Observation | Skipped | Unreadable:
-        """Read one line (without its end)."""
+        """Read one record (a line without its end, or one record of a document)."""
         text = line[:LINE_CAP].decode("utf-8", "backslashreplace")
         try:
-            data = self._parse(text)
-            if data is None:
-                return Skipped() if self._source.skip_others else Unreadable("no match of the pattern")
-            if self._where is not None and not self._where.search(data, options=OPTIONS):
-                return Skipped()
-            fields = {name: expression.search(data, options=OPTIONS) for name, expression in self._map.items()}
-            return self._observation(fields, line, text, received_ns, observation_id)
-        except (ValueError, RecursionError, OverflowError, TypeError, jmespath.exceptions.JMESPathError) as error:
-            return Unreadable(f"{type(error).__name__}: {str(error)[:200]}")
+            fields = self._fields(text, received_ns)
+            if isinstance(fields, Skipped | Unreadable):
+                return fields
+            values = {name: value for name, (value, _why) in fields.items()}
+            return self._observation(values, line, text, received_ns, observation_id)
+        except (*DOCUMENT_ERRORS, OverflowError, TypeError) as error:
+            cut = f" (only the first {LINE_CAP} of {len(line)} bytes were looked at)" if len(line) > LINE_CAP else ""
+            return Unreadable(f"{type(error).__name__}: {str(error)[:200]}{cut}")
 
-    def _parse(self, text: str) -> Any:  # noqa: ANN401  # whatever the line holds
-        if self._source.format is Format.JSON_LINES:
-            data = json.loads(text)
-            if not isinstance(data, dict):
-                raise ValueError("not a JSON object")
-            return data
-        found = self._pattern.search(text) if self._pattern is not None else None
-        return found.groupdict() if found is not None else None
+    def explain(self, line: bytes, received_ns: int) -> dict[str, Reading]:
+        """What each mapped field's expression gave for a record, and what became of it; empty if `read` reads none."""
+        read = self.read(line, received_ns, "x")
+        if not isinstance(read, Observation):
+            return {}
+        fields = self._fields(line[:LINE_CAP].decode("utf-8", "backslashreplace"), received_ns)
+        assert not isinstance(fields, Skipped | Unreadable)  # noqa: S101  # `read` has just read it
+        readings = {}
+        for name, (gave, why) in fields.items():
+            became = getattr(read, "time_ns" if name == "time" else name)
+            lost = became is None or became == ()
+            if why is None and lost and gave is not None and gave != []:
+                why = _lost(name, self._source)
+            readings[name] = Reading(self._source.map[name], gave, became, why)
+        return readings
+
+    def _fields(self, text: str, received_ns: int) -> dict[str, tuple[object, str | None]] | Skipped | Unreadable:
+        """What each field's expression gives, and why it failed if it did."""
+        record = read_record(self._source, self._pattern, text)
+        if record is None:
+            return Skipped() if self._source.skip_others else Unreadable("no match of the pattern")
+        functions = LogFunctions(self._zone, received_ns, not self._source.printed_zone_is_wrong)
+        options = jmespath.Options(custom_functions=functions)
+        if self._where is not None and not self._where.search(record, options=options):
+            return Skipped()
+        return {name: _searched(expression, record, options) for name, expression in self._map.items()}
 
     def _observation(
         self, fields: Mapping[str, object], line: bytes, text: str, received_ns: int, observation_id: str
@@ -116,7 +126,7 @@ class Normaliser:
         for name, value in fields.items():
             if value is None or name in ("time", "action"):
                 continue
-            values[name] = _number(value) if name in NUMBERS else _list(value) if name in LISTS else _text(value)
+            values[name] = _value(name, value)
         if "techniques" in values:
             values["techniques"] = technique_ids(values["techniques"])  # type: ignore[arg-type]
         if "tactics" in values:
@@ -132,7 +142,7 @@ class Normaliser:
                 "component": self._source.component,
                 "time_ns": self._time(fields.get("time"), received_ns),
                 "received_ns": received_ns,
-                "action": Action.BLOCKED if fields.get("action") == "blocked" else Action.OBSERVED,
+                "action": Action.BLOCKED if str(fields.get("action")).lower() in BLOCKED else Action.OBSERVED,
                 "raw": text[:RAW_CAP],
                 "raw_sha256": hashlib.sha256(line).hexdigest(),
                 "raw_length": len(line),
@@ -140,7 +150,8 @@ class Normaliser:
         )
 
     def _time(self, value: object, received_ns: int) -> int | None:
-        printed = read_time(value, self._source.time_format)
+        trusts = not self._source.printed_zone_is_wrong
+        printed = read_time(value, self._source.time_format, self._zone, received_ns, trusts)
         coarse_ns = int(self._source.time_resolution_s * 1_000_000_000)
         if printed is None or not coarse_ns:
             return printed
@@ -158,28 +169,34 @@ def tactic_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.removeprefix("attack.") for name in names))
 
 
-def read_time(value: object, form: str) -> int | None:
-    """UTC nanoseconds of a product's own time; None if it can't be read.
-
-    Args:
-        value: as the product gave it.
-        form: `iso8601`, `epoch_s`, `epoch_ms`, or a strptime format, taken as UTC if it has no zone.
-    """
-    if value is None:
-        return None
+def _searched(
+    expression: Any,  # noqa: ANN401  # a compiled expression; the library names no type
+    record: Mapping[str, object],
+    options: jmespath.Options,
+) -> tuple[object, str | None]:
     try:
-        if form in ("epoch_s", "epoch_ms"):
-            whole, _point, fraction = str(value).partition(".")
-            scale = 9 if form == "epoch_s" else 6
-            nanoseconds = int(whole) * 10**scale + int(fraction.ljust(scale, "0")[:scale] or "0")
-        else:
-            text = str(value)
-            moment = datetime.fromisoformat(text) if form == "iso8601" else datetime.strptime(text, form)  # noqa: DTZ007
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            nanoseconds = int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
-    except (ValueError, OverflowError):
-        return None
-    return nanoseconds if 0 < nanoseconds < 2**62 else None
+        return expression.search(record, options=options), None
+    except (jmespath.exceptions.JMESPathError, ValueError, TypeError, RecursionError, OverflowError) as error:
+        return None, f"{type(error).__name__}: {str(error)[:200]}"
+
+
+def _lost(name: str, source: Source) -> str:
+    if name == "time":
+        return f"no time of the format {source.time_format}"
+    if name in NUMBERS:
+        return "no number in range, or no process of this number is known"
+    return {
+        "severity": "no word or number of a known scale: use severity(…, 'scale')",
+        "techniques": "no ATT&CK id in it",
+    }.get(name, "empty")
+
+
+def _value(name: str, value: object) -> object:
+    if name in NUMBERS:
+        return _number(value, NUMBERS[name])
+    if name == "severity":
+        return severity_word(value)
+    return _list(value) if name in LISTS else _text(value)
 
 
 def _text(value: object) -> str:
@@ -187,7 +204,7 @@ def _text(value: object) -> str:
     return text[:FIELD_CAP]
 
 
-def _number(value: object) -> int | None:
+def _number(value: object, below: int) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, float) and not math.isfinite(value):
@@ -196,7 +213,7 @@ def _number(value: object) -> int | None:
         number = int(value)  # type: ignore[call-overload]
     except (ValueError, TypeError):
         return None
-    return number if 0 <= number < 2**32 else None
+    return number if 0 <= number < below else None
 
 
 def _list(value: object) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from products.formats import LINE_CAP
 from products.manifest import Format, PidNamespace, Source
-from products.normalise import LINE_CAP, RAW_CAP, Normaliser, Skipped, Unreadable, read_time, technique_ids
+from products.normalise import RAW_CAP, Normaliser, Skipped, Unreadable, technique_ids
+from products.times import read_time
 from results.records import Action, Observation
 
 
