@@ -15,7 +15,7 @@ import xmltodict
 
 from products.event_formats import read_cef, read_key_value, read_leef
 from products.jmespath_functions import PLAIN
-from products.manifest import Format, Source
+from products.source import Format, Source
 from products.syslog_header import Header, split_header
 
 LINE_CAP = 64 * 1024

@@ -6,9 +6,18 @@ from pathlib import Path
 from pydantic import Field
 
 from environments.manifest import Capability, Size
-from products.record_format import Format as Format
-from products.record_format import PidNamespace as PidNamespace
-from results.documents import Definition, read_document
+from products.mapping import resolved
+from products.source import CommandPoll as CommandPoll
+from products.source import Format as Format
+from products.source import HttpPoll as HttpPoll
+from products.source import PidNamespace as PidNamespace
+from products.source import Source as Source
+from products.source import SqliteTable as SqliteTable
+from products.source import SyslogListener as SyslogListener
+from products.source import Transport as Transport
+from products.source import Webhook as Webhook
+from results.documents import Definition, Lines, load_yaml, read_document
+from results.errors import ContentError, Problem
 from results.records import Slug, TechniqueId, Text
 
 
@@ -146,102 +155,6 @@ class Secret(Definition):
     """Or the file in the component's container (mode 0400) that gets it."""
 
 
-class Transport(StrEnum):
-    """How syslog travels."""
-
-    UDP = "udp"
-    TCP = "tcp"
-    TLS = "tls"
-
-
-class SyslogListener(Definition):
-    """The product sends syslog (RFC 5424 or RFC 3164) to 127.0.0.1, where pij listens in its network namespace."""
-
-    transport: Transport = Transport.UDP
-    port: int = Field(default=5514, ge=1024, le=65535)
-
-
-class Webhook(Definition):
-    """The product posts to http://127.0.0.1:<port><path>, where pij listens in its network namespace."""
-
-    port: int = Field(default=8088, ge=1024, le=65535)
-    path: str = "/alerts"
-    secret: Slug
-    """The shared secret (see `secrets`, or `generated`: pij draws one and fills `${webhook_secret}`)."""
-    header: str = "Authorization"
-    """The header that must hold the secret, alone or after `Bearer `; what comes without it is counted, not read."""
-
-
-class HttpPoll(Definition):
-    """pij asks an HTTP API of the product, from inside its network namespace."""
-
-    url: str
-    """`http://127.0.0.1:…`; `${since}` is the time of the latest record read so far (ISO 8601)."""
-    headers: dict[str, str] = {}
-    """`${secret:ID}` is one of the product's secrets."""
-    every_s: float = Field(default=0.5, ge=0.1, le=60)
-
-
-class CommandPoll(Definition):
-    """pij runs a command in the component's container again and again and reads what it prints."""
-
-    command: tuple[str, ...]
-    every_s: float = Field(default=0.5, ge=0.1, le=60)
-
-
-class SqliteTable(Definition):
-    """A SQLite database in the component's container, read again and again."""
-
-    file: str
-    query: str
-    """One SELECT; each row becomes a JSON object with the columns' names. `:last` is the largest value of `cursor` so
-    far (0 at first)."""
-    cursor: str
-    """Column that grows with each row."""
-    every_s: float = Field(default=0.5, ge=0.1, le=60)
-
-
-class Source(Definition):
-    """Where a product's alerts or telemetry come out, and how a line becomes a normalised record."""
-
-    component: Slug
-    file: str | None = None
-    """A file in the component's container that lines are appended to; rotation is followed."""
-    container_log: bool = False
-    """What the component's `start` command writes to stdout."""
-    syslog: SyslogListener | None = None
-    webhook: Webhook | None = None
-    http: HttpPoll | None = None
-    command: CommandPoll | None = None
-    sqlite: SqliteTable | None = None
-    format: Format
-    items: str | None = None
-    """JMESPath to the list of records in one document; the whole document is one record if not given."""
-    identity: str | None = None
-    """JMESPath; with a poll, a record whose value here was read before is not read again (else: the same record)."""
-    mapping: Slug | None = None
-    """A ready-made mapping of `products/mappings/`, whose `where`, `map` and times hold where this source says none."""
-    pattern: str | None = None
-    """For `regex`: named groups become the record's fields; lines without a match are skipped silently
-    only if `skip_others` says so."""
-    skip_others: bool = False
-    where: str | None = None
-    """JMESPath; the line is a record only where it is true."""
-    map: dict[str, str] = {}
-    """Field of `Observation` -> JMESPath over the line. Literals are JMESPath literals (`'blocked'`)."""
-    time_format: str = "iso8601"
-    """`iso8601`, `epoch_s` (may have decimals), `epoch_ms`, `epoch_us`, `epoch_ns`, `filetime` (Windows), `syslog`
-    (RFC 3164 or ISO 8601), `cef`, or a strptime format. A missing year is the one nearest to receipt."""
-    time_zone: str | None = None
-    """Of times that print none: a name (`Asia/Tokyo`) or an offset (`+09:00`); UTC if not given."""
-    printed_zone_is_wrong: bool = False
-    """The product prints a zone that it does not mean; `time_zone` holds instead."""
-    time_resolution_s: float = 0.0
-    """How coarse the printed time is: 1.0 if cut to whole seconds. It is then taken as the latest moment that it can
-    mean, but never after receipt, so that an alert does not seem to come before its cause."""
-    pid_namespace: PidNamespace = PidNamespace.HOST
-
-
 class CanaryAction(Definition):
     """An act that the product is known to answer.
 
@@ -330,9 +243,38 @@ class Product(Definition):
 
 
 def read_product(folder: Path) -> Product:
-    """Read `<folder>/product.yaml`.
+    """Read `<folder>/product.yaml`; a source that names a ready-made mapping holds it already.
 
     Raises:
         ContentError: every problem of the file.
     """
-    return read_document(folder / "product.yaml", Product)
+    path = folder / "product.yaml"
+    product = read_document(path, Product)
+    _data, lines = load_yaml(path)
+    problems: list[Problem] = []
+    arms = tuple(
+        arm.model_copy(update=_with_mappings(arm, ("arms", number), path, lines, problems))
+        for number, arm in enumerate(product.arms)
+    )
+    product = product.model_copy(update={**_with_mappings(product, (), path, lines, problems), "arms": arms})
+    if problems:
+        raise ContentError(problems)
+    return product
+
+
+def _with_mappings(
+    part: Product | Arm, place: tuple[str | int, ...], path: Path, lines: Lines, problems: list[Problem]
+) -> dict[str, tuple[Source, ...]]:
+    """The sources of a product or arm that name a ready-made mapping, with it; and what is wrong with them."""
+    changed: dict[str, tuple[Source, ...]] = {}
+    for kind, sources in (("alerts", part.alerts), ("telemetry", part.telemetry)):
+        found: list[Source] = []
+        for index, source in enumerate(sources or ()):
+            where = (*place, kind, index, "mapping")
+            try:
+                found.append(resolved(source, path, lines.of(where), ".".join(map(str, where))))
+            except ContentError as error:
+                problems.extend(error.problems)
+        if any(source.mapping for source in found):
+            changed[kind] = tuple(found)
+    return changed

@@ -17,8 +17,8 @@ import jmespath
 
 from products.formats import DOCUMENT_ERRORS, LINE_CAP, read_record
 from products.jmespath_functions import LogFunctions
-from products.manifest import PidNamespace, Source
 from products.severities import severity_word
+from products.source import PidNamespace, Source
 from products.times import read_time, zone_named
 from results.records import Action, Observation
 
