@@ -6,10 +6,8 @@ Capabilities come from an allow-list per placement. What is not on it is refused
 from collections.abc import Iterator
 from pathlib import Path
 
-import jmespath
-
+from products.lint_source import findings
 from products.manifest import Ask, CanaryAction, Component, Placement, Product, Source, read_product
-from products.normalise import SETTABLE
 from results.documents import Lines, load_yaml
 from results.errors import ContentError, Problem
 from results.patterns import objection
@@ -148,23 +146,8 @@ def _lint_source(source: Source, components: set[str], place: tuple[str | int, .
         report((*place, "component"), source.component, ", ".join(sorted(components)), "Name a component.")
     if (source.file is not None) == source.container_log:
         report(place, "both or neither of file and container_log", "exactly one", "Keep one.")
-    if (source.pattern is not None) != (source.format == "regex"):
-        report((*place, "pattern"), repr(source.pattern), "a pattern with format regex, and only there", "Correct it.")
-    if source.pattern is not None:
-        complaint = objection(source.pattern)
-        if complaint:
-            report((*place, "pattern"), source.pattern, "a regular expression that ends", f"It is {complaint}.")
-    expressions = {("map", name): text for name, text in source.map.items()}
-    if source.where is not None:
-        expressions["where", ""] = source.where
-    for (kind, name), text in expressions.items():
-        try:
-            jmespath.compile(text)
-        except jmespath.exceptions.JMESPathError as error:
-            report((*place, kind, name), text, "JMESPath", f"{str(error).splitlines()[0]}.")
-    for name in source.map:
-        if name not in SETTABLE:
-            report((*place, "map", name), name, ", ".join(sorted(SETTABLE)), "Correct the field.")
+    for field, found, allowed, mend in findings(source):
+        report((*place, *field), found, allowed, mend)
 
 
 def _lint_canary(canary: CanaryAction, place: tuple[str | int, ...], report: _Report) -> None:
