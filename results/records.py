@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 SCHEMA_VERSION = 2
+SCORER_VERSION = "2"
+"""Part of every summary: results of different scorers are not compared."""
 READABLE_VERSIONS = (1, 2)
 """Version 1 lacks fields that have defaults here, and no other."""
 
@@ -270,6 +272,8 @@ class SourceCount(Record):
     """Lines that the declared format could not read."""
     dropped: int
     """Lines beyond the cap: counted, not kept."""
+    refused: int = 0
+    """What was not taken at all: posts without the shared secret, broken TLS, datagrams without room."""
 
 
 class Trial(Record):
@@ -392,6 +396,10 @@ class Attribution(Record):
     """The values that matched, e.g. `{"pid": "4711"}`."""
     meets_criteria: bool
     """The observation holds the step's minimum evidence."""
+    correlated: tuple[str, ...] = ()
+    """Other steps whose process or object it names, and whose minimum evidence it holds: it counts for them, too."""
+    irregular: tuple[str, ...] = ()
+    """The rules of `results.quality` that met it, e.g. `wrong_zone`."""
 
 
 class Outcome(StrEnum):
@@ -461,3 +469,7 @@ class Rate(Record):
     high: float | None
     method: str = Field(default="wilson")
     """How the interval was made."""
+    clusters: int | None = None
+    """Techniques that were resampled; None where each execution stands alone."""
+    reason: str | None = None
+    """Why there is no value; None if there is one."""

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from results.assess import Assessment, TrialRows, assess
 from results.attack import Catalogue, read_catalogue
-from results.attribution import Attributor
 from results.errors import EvaluationError
-from results.metrics import alerted_share, ambiguous_share, latency, rate_lines, wrong_share
+from results.judging import Judged, judge_sealed
+from results.metrics import wilson, wrong_share
 from results.records import (
-    Attribution,
+    SCORER_VERSION,
     AttributionStatus,
     Campaign,
     Outcome,
@@ -21,38 +21,12 @@ from results.records import (
     Verdict,
 )
 from results.seal import verify_seal
-from results.store import (
-    read_alerts,
-    read_campaign,
-    read_steps,
-    read_telemetry,
-    read_trial,
-    sealed_trials,
-    write_scores,
-)
+from results.store import attribution_writer, read_campaign, read_steps, read_trial, sealed_trials, write_scores
 from results.summary import ArmSummary, Cell, StepLine, Summary, TrialLine
-from results.verdicts import judge_trial
+from results.volume import tally_of
 
-SCORER_VERSION = "1"
-"""Part of every summary: results of different scorers are not compared."""
 CONTROL = "control"
 NANO = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One trial with what scoring made of it."""
-
-    trial: Trial
-    seal: str
-    steps: tuple[StepExecution, ...]
-    attributions: tuple[Attribution, ...]
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def arm_key(self) -> str:
-        """`<product>-<arm>`, or `control`."""
-        return CONTROL if self.trial.product is None else f"{self.trial.product}-{self.trial.arm}"
 
 
 def score_campaign(folder: Path) -> Summary:
@@ -79,34 +53,26 @@ def score_campaign(folder: Path) -> Summary:
         for name, trial in trials.items()
         if trial.product is None
     }
-    scored = [
-        _score_trial(path, trials[path.name], seals[path.name], steps[path.name], controls, catalogue) for path in paths
-    ]
     order = {name: index for index, name in enumerate(campaign.trials)}
-    scored.sort(key=lambda one: order[one.trial.trial_id])
+    with attribution_writer(folder) as write:
+        scored = [
+            judge_sealed(path, trial, seals[path.name], steps[path.name], _control(trial, controls), catalogue, write)
+            for path in sorted(paths, key=lambda path: order[path.name])
+            for trial in [trials[path.name]]
+        ]
     summary = _summary(campaign, catalogue, scored)
-    attributions = [claim for one in scored for claim in one.attributions]
-    verdicts = [verdict for one in scored for verdict in one.verdicts]
-    write_scores(folder, attributions, verdicts, summary)
+    write_scores(folder, [verdict for one in scored for verdict in one.verdicts], summary)
     return summary
 
 
-def _score_trial(
-    path: Path,
-    trial: Trial,
-    seal: str,
-    steps: tuple[StepExecution, ...],
-    controls: Mapping[int, Mapping[str, StepExecution]],
-    catalogue: Catalogue,
-) -> Scored:
-    attributor = Attributor(steps, trial.node_names, trial.latency_s)
-    alerts, telemetry = read_alerts(path), read_telemetry(path)
-    attributions = [attributor.attribute(trial.trial_id, alert, alert=True) for alert in alerts]
-    attributions += [attributor.attribute(trial.trial_id, record, alert=False) for record in telemetry]
-    observations = {one.observation_id: one for one in (*alerts, *telemetry)}
-    control = controls.get(trial.seed) if trial.product is not None else None
-    verdicts = judge_trial(trial, steps, observations, attributions, control, catalogue)
-    return Scored(trial, seal, steps, tuple(attributions), tuple(verdicts))
+def arm_key(trial: Trial) -> str:
+    """`<product>-<arm>`, or `control`."""
+    return CONTROL if trial.product is None else f"{trial.product}-{trial.arm}"
+
+
+def _control(trial: Trial, controls: Mapping[int, Mapping[str, StepExecution]]) -> Mapping[str, StepExecution] | None:
+    """The steps of the control with the same seed, by id."""
+    return controls.get(trial.seed) if trial.product is not None else None
 
 
 def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, trials: Mapping[str, Trial]) -> None:
@@ -125,11 +91,13 @@ def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, 
         )
 
 
-def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Scored]) -> Summary:
-    arms: dict[str, list[Scored]] = {}
-    for one in sorted(scored, key=lambda one: (one.arm_key != CONTROL, one.arm_key, one.trial.repetition)):
-        arms.setdefault(one.arm_key, []).append(one)
-    common = _common(scored)
+def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Judged]) -> Summary:
+    arms: dict[str, list[Judged]] = {}
+    for one in sorted(
+        scored, key=lambda one: (arm_key(one.trial) != CONTROL, arm_key(one.trial), one.trial.repetition)
+    ):
+        arms.setdefault(arm_key(one.trial), []).append(one)
+    assessed = assess([_rows(one) for ones in arms.values() for one in ones], _common(scored))
     done = {one.trial.trial_id for one in scored}
     return Summary(
         scorer_version=SCORER_VERSION,
@@ -144,18 +112,32 @@ def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Scored])
         campaign_digest=campaign.digest,
         missing_trials=tuple(name for name in campaign.trials if name not in done),
         trials=tuple(_trial_line(one) for one in scored),
-        arms=tuple(_arm(key, ones, common) for key, ones in arms.items()),
+        arms=tuple(_arm(key, ones, assessed[key]) for key, ones in arms.items()),
         steps=_step_lines(scored, catalogue),
         cells=tuple(_cell(one, verdict) for one in scored for verdict in one.verdicts),
     )
 
 
-def _common(scored: Sequence[Scored]) -> set[tuple[str, int]]:
+def _rows(one: Judged) -> TrialRows:
+    kinds = {step.step_id: step.kind for step in one.steps}
+    found = tally_of(one.statuses, kinds)
+    return TrialRows(arm_key(one.trial), one.trial, one.steps, one.verdicts, found, one.resources, one.canaries)
+
+
+def _totals(one: Judged) -> Counter[AttributionStatus]:
+    """Number of its alerts in each status."""
+    found: Counter[AttributionStatus] = Counter()
+    for (status, _step), number in one.statuses.items():
+        found[status] += number
+    return found
+
+
+def _common(scored: Sequence[Judged]) -> set[tuple[str, int]]:
     """Step executions that are valid for every arm of the campaign."""
     arms: set[str] = set()
     valid: Counter[tuple[str, int]] = Counter()
     for one in scored:
-        if one.arm_key == CONTROL:
+        if arm_key(one.trial) == CONTROL:
             continue
         found = {
             (verdict.step_id, one.trial.repetition)
@@ -164,16 +146,14 @@ def _common(scored: Sequence[Scored]) -> set[tuple[str, int]]:
         }
         valid.update(found)
         if found:  # an arm that never ran through has no say
-            arms.add(one.arm_key)
+            arms.add(arm_key(one.trial))
     return {address for address, number in valid.items() if number == len(arms)}
 
 
-def _arm(key: str, ones: Sequence[Scored], common: set[tuple[str, int]]) -> ArmSummary:
+def _arm(key: str, ones: Sequence[Judged], assessed: Assessment) -> ArmSummary:
     trial = ones[0].trial
     verdicts = [verdict for one in ones for verdict in one.verdicts]
-    attributions = [claim for one in ones for claim in one.attributions]
-    repetitions = {one.trial.trial_id: one.trial.repetition for one in ones}
-    chance = alerted_share(verdicts, StepKind.PLACEBO)
+    statuses = sum((_totals(one) for one in ones), Counter[AttributionStatus]())
     control = key == CONTROL
     counts = Counter(v.outcome.value for v in verdicts if v.kind is StepKind.MALICIOUS)
     return ArmSummary(
@@ -185,23 +165,24 @@ def _arm(key: str, ones: Sequence[Scored], common: set[tuple[str, int]]) -> ArmS
         tuned=trial.tuned,
         trials=tuple(one.trial.trial_id for one in ones),
         counts={} if control else dict(sorted(counts.items())),
-        rates=() if control else rate_lines(verdicts, lambda name: repetitions[name], common, chance),
-        twins_alerted=alerted_share(verdicts, StepKind.BENIGN),
-        chance=chance,
-        ambiguous=ambiguous_share(attributions),
-        unattributed=sum(a.alert and a.status is AttributionStatus.UNATTRIBUTED for a in attributions),
+        rates=assessed.rates,
+        twins_alerted=assessed.twins_alerted,
+        chance=assessed.chance,
+        ambiguous=wilson(statuses[AttributionStatus.AMBIGUOUS], statuses.total() - statuses[AttributionStatus.HARNESS]),
+        unattributed=statuses[AttributionStatus.UNATTRIBUTED],
         duplicates=sum(max(0, len(v.alerts) - 1) for v in verdicts),
         wrong_techniques=wrong_share(verdicts),
-        latency=latency([] if control else verdicts),
+        latency=assessed.latency,
+        measures=assessed.measures,
     )
 
 
-def _trial_line(one: Scored) -> TrialLine:
+def _trial_line(one: Judged) -> TrialLine:
     trial = one.trial
-    statuses = Counter(claim.status for claim in one.attributions if claim.alert)
+    statuses = _totals(one)
     return TrialLine(
         trial_id=trial.trial_id,
-        arm_key=one.arm_key,
+        arm_key=arm_key(one.trial),
         repetition=trial.repetition,
         seed=trial.seed,
         status=trial.status,
@@ -216,13 +197,15 @@ def _trial_line(one: Scored) -> TrialLine:
         telemetry=sum(source.received - source.skipped for source in trial.sources if source.kind == "telemetry"),
         ambiguous=statuses[AttributionStatus.AMBIGUOUS],
         unattributed=statuses[AttributionStatus.UNATTRIBUTED],
+        quality=one.quality,
+        telemetry_quality=one.telemetry_quality,
     )
 
 
-def _step_lines(scored: Sequence[Scored], catalogue: Catalogue) -> tuple[StepLine, ...]:
+def _step_lines(scored: Sequence[Judged], catalogue: Catalogue) -> tuple[StepLine, ...]:
     """The plan's steps, as the controls showed them (or, without a control, as the trials did)."""
     with_steps = [one for one in scored if one.steps]
-    controls = [one for one in with_steps if one.arm_key == CONTROL]
+    controls = [one for one in with_steps if arm_key(one.trial) == CONTROL]
     lines: dict[str, StepLine] = {}
     for one in controls or with_steps:
         invalid = {v.step_id: v.reason for v in one.verdicts if v.outcome is Outcome.INVALID} if controls else {}
@@ -254,10 +237,10 @@ def _step_line(step: StepExecution, invalid: str | None, catalogue: Catalogue) -
     )
 
 
-def _cell(one: Scored, verdict: Verdict) -> Cell:
+def _cell(one: Judged, verdict: Verdict) -> Cell:
     return Cell(
         step_id=verdict.step_id,
-        arm_key=one.arm_key,
+        arm_key=arm_key(one.trial),
         trial_id=verdict.trial_id,
         outcome=verdict.outcome,
         category=verdict.category,

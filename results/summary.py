@@ -1,5 +1,7 @@
 """What scoring hands to publishing: `summary.json`, one per campaign."""
 
+from results.irregular import DataQuality
+from results.measures import ArmMeasures, Estimate
 from results.records import (
     SCHEMA_VERSION,
     Category,
@@ -35,6 +37,9 @@ class TrialLine(Record):
     telemetry: int
     ambiguous: int
     unattributed: int
+    quality: DataQuality | None = None
+    """Bad input among its alerts; None in a summary of an older scorer."""
+    telemetry_quality: DataQuality | None = None
 
 
 class RateLine(Record):
@@ -42,13 +47,17 @@ class RateLine(Record):
 
     metric: str
     """`prevented`, `alerted`, `technique`, `tactic`, `general`, `logged`, `missed`, `visible` (prevented,
-    alerted or logged)."""
+    alerted or logged), `detected` (prevented or alerted)."""
     denominator: str
     """`applicable`: valid steps that the product's class can see; `valid`: every valid malicious step;
     `common`: steps valid for every arm of the campaign."""
     rate: Rate
     chance_corrected: float | None
     """(p - c) / (1 - c) with c the arm's chance rate (scoring.md §2); None where it is not defined."""
+    corrected: Estimate | None = None
+    """The same with its interval and, where there is none, the reason; None for what chance can't raise."""
+    macro: Rate | None = None
+    """Mean over techniques of each technique's rate; None in a summary of an older scorer."""
 
 
 class Latency(Record):
@@ -61,6 +70,11 @@ class Latency(Record):
     fastest_s: float | None
     slowest_s: float | None
     delivery_median_s: float | None
+
+    @classmethod
+    def empty(cls) -> "Latency":
+        """Of the control, which has no alerts."""
+        return cls(detected=0, censored=0, median_s=None, fastest_s=None, slowest_s=None, delivery_median_s=None)
 
 
 class ArmSummary(Record):
@@ -90,6 +104,8 @@ class ArmSummary(Record):
     wrong_techniques: Rate
     """Share of counted alerts naming a technique that the step does not carry."""
     latency: Latency
+    measures: ArmMeasures | None = None
+    """All metrics of scoring.md §4; None for the control, and in a summary of an older scorer."""
 
 
 class StepLine(Record):

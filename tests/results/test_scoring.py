@@ -9,7 +9,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from results.errors import EvaluationError, RecordVersionError, SealError
-from results.metrics import corrected, latency, wilson
+from results.metrics import corrected, wilson
 from results.paths import ROOT
 from results.records import Outcome, TrialStatus
 from results.scoring import score_campaign
@@ -109,12 +109,11 @@ def test_chance_takes_away_what_it_explains():
 
 def test_a_latency_with_too_many_misses_has_no_median(folder):
     """Else a product that detects little but fast would look fast."""
-    score_campaign(folder)
-    verdicts = [v for v in read_verdicts(folder) if v.trial_id == "eyes-default-r1"]
-    found = latency(verdicts)
-    assert (found.detected, found.censored) == (3, 3)
-    assert latency([v for v in verdicts if v.step_id in ("look", "fetch", "wipe")]).median_s is None
-    assert latency([v for v in verdicts if not v.alerts]).median_s is None
+    arms = {arm.arm_key: arm for arm in score_campaign(folder).arms}
+    eyes, gate = arms["eyes-default"].latency, arms["gate-default"].latency
+    assert (eyes.detected, eyes.censored, eyes.median_s) == (6, 6, 0.0)
+    assert (gate.detected, gate.censored, gate.median_s) == (1, 5, None)
+    assert arms["control"].latency.median_s is None
 
 
 def test_a_changed_alert_is_refused_by_name(folder):

@@ -1,0 +1,134 @@
+"""Everything that scoring measures about the arms of a campaign, from verdicts and counts alone.
+
+Scoring calls `assess` once; nothing here reads a file.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from results.chains import chain, chain_line, objective_of
+from results.claims import claim_lines
+from results.costs import Usage, costs, usage
+from results.latency import clock_offset, delays, watched_s
+from results.ledger import Address, Ledger, clusters_of, make_ledger
+from results.measures import ArmMeasures, Chain
+from results.metrics import (
+    chance_share,
+    left_alone_share,
+    rate_lines,
+    sensitivity,
+    technique_lines,
+    twins_alerted,
+    youden,
+)
+from results.records import Rate, ResourceSample, StepExecution, Trial, TrialStatus, Verdict
+from results.stability import stability
+from results.summary import Latency, RateLine
+from results.volume import Tally, false_positives_per_hour, volume
+
+JUDGED = (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT)
+
+
+@dataclass(frozen=True)
+class TrialRows:
+    """One trial as it is measured."""
+
+    arm_key: str
+    trial: Trial
+    steps: Sequence[StepExecution]
+    verdicts: Sequence[Verdict]
+    tally: Tally
+    resources: Sequence[ResourceSample] = ()
+    canaries: Sequence[tuple[int | None, int]] = ()
+    """(own time, receipt) of each alert on a canary, in ns."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What was measured about one arm; for the control only its ledger, chance and twins say anything."""
+
+    ledger: Ledger
+    rates: tuple[RateLine, ...]
+    twins_alerted: Rate
+    chance: Rate
+    latency: Latency
+    measures: ArmMeasures | None
+
+
+def assess(trials: Sequence[TrialRows], common: Collection[Address]) -> dict[str, Assessment]:
+    """Measure every arm.
+
+    Args:
+        trials: all of the campaign, controls too.
+        common: the step executions that are valid for every arm.
+
+    Returns:
+        Arm key -> what was measured, in the order of the trials.
+    """
+    cluster_of = clusters_of([one.steps for one in trials])
+    controls = {
+        one.trial.seed: usage(one.resources, one.trial.node_names) for one in trials if one.trial.product is None
+    }
+    objective = objective_of([one.steps for one in trials])
+    arms: dict[str, list[TrialRows]] = {}
+    for one in trials:
+        arms.setdefault(one.arm_key, []).append(one)
+    return {key: _assess_arm(ones, common, cluster_of, controls, objective) for key, ones in arms.items()}
+
+
+def _assess_arm(
+    ones: Sequence[TrialRows],
+    common: Collection[Address],
+    cluster_of: Mapping[str, str],
+    controls: Mapping[int, Usage],
+    objective: str | None,
+) -> Assessment:
+    repetitions = {one.trial.trial_id: one.trial.repetition for one in ones}
+    ledger = make_ledger([v for one in ones for v in one.verdicts], repetitions, cluster_of, common)
+    chance = chance_share(ledger)
+    if ones[0].trial.product is None:
+        return Assessment(ledger, (), twins_alerted(ledger), chance, Latency.empty(), None)
+    measures = _measures(ledger, ones, controls, objective)
+    product, delivery = measures.delays.product, measures.delays.delivery
+    latency = Latency(
+        detected=product.events,
+        censored=product.censored,
+        median_s=product.quantiles[0].estimate.value,
+        fastest_s=product.fastest_s,
+        slowest_s=product.slowest_s,
+        delivery_median_s=delivery.quantiles[0].estimate.value,
+    )
+    return Assessment(ledger, rate_lines(ledger, chance), twins_alerted(ledger), chance, latency, measures)
+
+
+def _measures(
+    ledger: Ledger, ones: Sequence[TrialRows], controls: Mapping[int, Usage], objective: str | None
+) -> ArmMeasures:
+    judged = [one for one in ones if one.trial.status in JUDGED]
+    counted = [(one.trial, one.steps, one.tally) for one in judged]
+    j, accuracy = youden(ledger)
+    return ArmMeasures(
+        specificity=left_alone_share(ledger),
+        false_positives_per_hour=false_positives_per_hour(counted),
+        sensitivity=sensitivity(ledger),
+        youden_j=j,
+        balanced_accuracy=accuracy,
+        techniques=technique_lines(ledger),
+        volume=volume(ledger, counted),
+        delays=delays(
+            ledger,
+            {one.trial.trial_id: watched_s(one.trial, one.steps) for one in judged},
+            clock_offset((one.trial.canaries, one.canaries) for one in judged),
+        ),
+        chain=_chain(ledger, judged, objective),
+        costs=costs([(one.trial.seed, one.resources, tuple(one.trial.node_names)) for one in judged], controls),
+        stability=stability(ledger),
+        claims=claim_lines(ones[0].trial.claims, ledger.verdicts),
+    )
+
+
+def _chain(ledger: Ledger, judged: Sequence[TrialRows], objective: str | None) -> Chain:
+    lines = [chain_line(one.trial, one.steps, one.verdicts, objective) for one in judged]
+    rows = ledger.malicious & ledger.valid & ~ledger.disrupted
+    hits, n = ledger.by_cluster(rows, ledger.metric("detected"))
+    return chain([line for line in lines if line is not None], objective, hits, n)

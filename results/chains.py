@@ -1,0 +1,109 @@
+"""The plan as one chain: how far the attack had come when the product first spoke, and how much of it was seen."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from results.confidence import Floats, mean_limits, rounded
+from results.latency import NANO, malicious_in_order, observed_until_ns
+from results.ledger import DETECTED
+from results.measures import Chain, ChainLine, Estimate
+from results.metrics import clustered, wilson
+from results.records import Outcome, Rate, StepExecution, Trial, Verdict
+
+HAPPENED = (Outcome.PREVENTED, Outcome.ALERTED, Outcome.LOGGED, Outcome.MISSED, Outcome.NOT_APPLICABLE)
+
+
+def chain_line(
+    trial: Trial, steps: Sequence[StepExecution], verdicts: Sequence[Verdict], objective: str | None
+) -> ChainLine | None:
+    """The chain in one trial; None if no malicious step came to anything there.
+
+    Args:
+        trial: its record.
+        steps: its steps.
+        verdicts: its verdicts.
+        objective: id of the objective step.
+    """
+    judged = {v.step_id: v for v in verdicts}
+    ran = [s for s in malicious_in_order(steps) if s.step_id in judged and judged[s.step_id].outcome in HAPPENED]
+    if not ran:
+        return None
+    began = ran[0].started_ns or 0
+    alerted: list[tuple[int, StepExecution]] = []
+    for step in ran:
+        latency = judged[step.step_id].latency_s
+        if judged[step.step_id].outcome in DETECTED and latency is not None and step.ended_ns is not None:
+            alerted.append((step.ended_ns + round(latency * NANO), step))
+    moment, first = min(alerted, key=lambda one: one[0], default=(None, None))
+    target = next((step for step in ran if step.step_id == objective), None)
+    before = None if target is None else moment is not None and moment < (target.started_ns or 0)
+    return ChainLine(
+        trial_id=trial.trial_id,
+        steps=len(ran),
+        seen=sum(judged[s.step_id].outcome in DETECTED for s in ran),
+        first_step=first.step_id if first else None,
+        steps_before=None if moment is None else sum((s.started_ns or 0) <= moment for s in ran) - 1,
+        seconds=None if moment is None else rounded(max(0.0, (moment - began) / NANO)),
+        watched_s=rounded(max(0.0, (observed_until_ns(trial) - began) / NANO)),
+        before_objective=before,
+    )
+
+
+def objective_of(trials: Iterable[Sequence[StepExecution]]) -> str | None:
+    """The plan's last malicious step: where the attack arrives."""
+    for steps in trials:
+        ran = malicious_in_order(steps)
+        if ran:
+            return ran[-1].step_id
+    return None
+
+
+def chain(lines: Sequence[ChainLine], objective: str | None, seen: Floats, n: Floats) -> Chain:
+    """Chain measures of one arm.
+
+    Args:
+        lines: one a trial.
+        objective: id of the objective step.
+        seen: (clusters, 1), executions that were seen, of all trials.
+        n: (clusters, 1), executions that came about or were prevented.
+    """
+    decided = [line.before_objective for line in lines if line.before_objective is not None]
+    return Chain(
+        seen=clustered(seen, n)[0],
+        steps_to_first_alert=_first(lines, [line.steps_before for line in lines], "steps"),
+        seconds_to_first_alert=_first(lines, [line.seconds for line in lines], "seconds"),
+        before_objective=_trials_share(decided),
+        objective=objective,
+        trials=tuple(lines),
+    )
+
+
+def _trials_share(decided: Sequence[bool]) -> Rate:
+    rate = wilson(sum(decided), len(decided))
+    return rate if decided else rate.model_copy(update={"reason": "the objective step was carried out in no trial"})
+
+
+def _first(lines: Sequence[ChainLine], found: Sequence[float | None], unit: str) -> Estimate:
+    """Mean over trials if the first alert came in each; else the median, which censored trials leave defined."""
+    known = [value for value in found if value is not None]
+    method, reason = "mean over trials with Student's interval", None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    if not known:
+        reason = "no trial has an attributed alert" if lines else "no trial carried out a malicious step"
+    elif len(known) < len(found):
+        method = "median over trials, those without an alert counted as later than any"
+        ranked = sorted(known)
+        middle = (len(found) - 1) // 2
+        value = ranked[middle] if middle < len(ranked) else None
+        reason = f"{len(found) - len(known)} of {len(found)} trials have no attributed alert: no interval"
+    else:
+        value, low, high = mean_limits(np.array(known, dtype=float))
+        low = None if low is None else max(0.0, low)
+        reason = "one trial has no spread" if low is None else None
+    return Estimate(
+        value=rounded(value), low=rounded(low), high=rounded(high), n=len(found), of="trials", unit=unit,
+        method=method, reason=reason,
+    )  # fmt: skip

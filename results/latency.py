@@ -1,0 +1,204 @@
+"""Delays as censored survival, with intervals that know that steps of one technique go together.
+
+A miss is not a missing delay: it says that the alert took longer than the trial watched for it. Leaving misses out
+would make a product fast that alerts on little.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.confidence import Floats, effective_size, rounded, student_t, wilson_limits
+from results.ledger import Ledger
+from results.measures import ClockOffset, CurvePoint, Delays, Estimate, Quantile, Survival
+from results.records import Canary, StepExecution, StepKind, Trial
+
+NANO = 1_000_000_000
+QUANTILES = (0.5, 0.75, 0.9)
+POINTS = 40
+METHOD = (
+    "Kaplan-Meier; where the interval of the curve holds the quantile's share (Brookmeyer and Crowley 1982), "
+    "variance robust to techniques, Wilson's form with Student's t"
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A Kaplan-Meier curve at its event times."""
+
+    times: Floats
+    share: Floats
+    """Not yet at each time (just after it)."""
+    low: Floats
+    high: Floats
+
+
+def observed_until_ns(trial: Trial) -> int:
+    """When the trial stopped watching: its last canary that came through, which everything earlier preceded."""
+    flushed = [c.received_ns for c in trial.canaries if c.phase == "flush" and c.received_ns is not None]
+    return max(flushed, default=trial.ended_ns)
+
+
+def watched_s(trial: Trial, steps: Iterable[StepExecution]) -> dict[str, float]:
+    """Step id -> seconds from its end to the end of the observation: as long as a miss is known to last."""
+    end = observed_until_ns(trial)
+    return {step.step_id: max(0.0, (end - step.ended_ns) / NANO) for step in steps if step.ended_ns is not None}
+
+
+def delays(ledger: Ledger, watched: Mapping[str, Mapping[str, float]], clock: ClockOffset) -> Delays:
+    """Product and delivery delay of one arm.
+
+    Args:
+        ledger: of the arm.
+        watched: trial id -> step id -> seconds watched after the step, see `watched_s`.
+        clock: what its canaries tell about its clock.
+    """
+    chosen = np.flatnonzero(ledger.malicious & ledger.applicable)
+    times, events, clusters, deliveries, theirs = [], [], [], [], []
+    for index in chosen:
+        verdict = ledger.verdicts[index]
+        if verdict.latency_s is not None:
+            times.append(max(0.0, verdict.latency_s))
+            events.append(True)
+        elif verdict.alerts or verdict.step_id not in watched.get(verdict.trial_id, {}):
+            continue  # alerted on without a time, or never ran: nothing is known of its delay
+        else:
+            times.append(watched[verdict.trial_id][verdict.step_id])
+            events.append(False)
+        clusters.append(ledger.cluster[index])
+        if verdict.delivery_s is not None:
+            deliveries.append(max(0.0, verdict.delivery_s))
+            theirs.append(ledger.cluster[index])
+    return Delays(
+        product=survival(np.array(times), np.array(events, dtype=bool), np.array(clusters, dtype=np.intp)),
+        delivery=survival(np.array(deliveries), np.ones(len(deliveries), dtype=bool), np.array(theirs, dtype=np.intp)),
+        clock=clock,
+    )
+
+
+def survival(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp]) -> Survival:
+    """Quantiles and curve of a delay.
+
+    Args:
+        times: seconds, of events and of censored ones.
+        events: whether each is an event.
+        clusters: technique of each.
+    """
+    if not times.size or not events.any():
+        reason = "there was no alert" if times.size else "there is no step execution"
+        empty = tuple(Quantile(share=q, estimate=_seconds(None, None, None, 0, reason)) for q in QUANTILES)
+        return Survival(events=0, censored=int(times.size), quantiles=empty, curve=(), fastest_s=None, slowest_s=None)
+    found = curve(times, events, clusters)
+    used = int(np.unique(clusters).size)
+    step = max(1, -(-found.times.size // POINTS))
+    shown = sorted({*range(0, found.times.size, step), found.times.size - 1})
+    return Survival(
+        events=int(events.sum()),
+        censored=int((~events).sum()),
+        quantiles=tuple(Quantile(share=q, estimate=_quantile(found, q, used)) for q in QUANTILES),
+        curve=tuple(
+            CurvePoint(
+                seconds=rounded(found.times[i]) or 0.0, share=rounded(found.share[i]) or 0.0,
+                low=rounded(found.low[i]) or 0.0, high=rounded(found.high[i]) or 0.0,
+            )
+            for i in shown
+        ),
+        fastest_s=rounded(times[events].min()),
+        slowest_s=rounded(times[events].max()),
+    )  # fmt: skip
+
+
+def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], confidence: float = 0.95) -> Curve:
+    """Kaplan and Meier's curve with limits robust to clusters.
+
+    The variance sums each cluster's influence, S(t) * integral dM(u) / Y(u), before squaring it. Source: Z. Ying,
+    L. J. Wei, "The Kaplan-Meier estimate for dependent failure time observations", Journal of Multivariate Analysis
+    50 (1994).
+    """
+    moments = np.unique(times[events])
+    order = np.sort(times)
+    at_risk = (times.size - np.searchsorted(order, moments, side="left")).astype(float)
+    died = np.bincount(np.searchsorted(moments, times[events]), minlength=moments.size).astype(float)
+    share = np.cumprod(1 - died / at_risk)
+    passed = np.cumsum(died / at_risk**2)
+    last = np.searchsorted(moments, times, side="right") - 1  # the last event time that each one lived to see
+    own = np.where(events, 1 / at_risk[np.maximum(last, 0)], 0.0)
+    settled = own - np.where(last >= 0, passed[np.maximum(last, 0)], 0.0)
+    names, where = np.unique(clusters, return_inverse=True)
+    sums, gone = np.zeros((names.size, moments.size)), np.zeros((names.size, moments.size))
+    first = np.searchsorted(moments, times, side="left")  # from this event time on it is no longer at risk
+    inside = first < moments.size
+    np.add.at(sums, (where[inside], first[inside]), settled[inside])
+    np.add.at(gone, (where[inside], first[inside]), 1.0)
+    sizes = np.bincount(where).astype(float)
+    influence = share * (np.cumsum(sums, axis=1) - (sizes[:, None] - np.cumsum(gone, axis=1)) * passed)
+    variance = (influence**2).sum(axis=0) * names.size / max(1, names.size - 1)
+    plain = bool(sizes.max() <= 1)
+    size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1))
+    low, high = wilson_limits(share, size, student_t(1 if plain else names.size, confidence))
+    return Curve(moments, share, low, high)
+
+
+def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
+    """Where the curve falls to 1 - share, and where its limits do."""
+    left = 1 - share + 1e-12
+    reason: str | None = None
+    value, low, high = (_first(found.times, line <= left) for line in (found.share, found.low, found.high))
+    if low is not None and low == found.times[0] and found.share.size and _before_first(found) <= left:
+        low = 0.0
+    if value is None:
+        reason = "fewer were alerted on before the observation ended"
+    elif high is None:
+        reason = "no upper limit: the curve's own does not come down that far"
+    return _seconds(value, low, high, techniques, reason)
+
+
+def _before_first(found: Curve) -> float:
+    """The lower limit before anything happened, from the size that the first point's upper limit implies."""
+    return float(found.low[0]) if found.share[0] >= 1 else float(min(1.0, found.low[0] + (1 - found.share[0])))
+
+
+def _first(times: Floats, holds: NDArray[np.bool_]) -> float | None:
+    return float(times[int(np.argmax(holds))]) if holds.any() else None
+
+
+def _seconds(value: float | None, low: float | None, high: float | None, n: int, reason: str | None) -> Estimate:
+    return Estimate(
+        value=rounded(value), low=rounded(low), high=rounded(high), n=n, of="techniques", unit="seconds",
+        method=METHOD, reason=reason,
+    )  # fmt: skip
+
+
+def clock_offset(canaries: Iterable[tuple[Sequence[Canary], Sequence[tuple[int | None, int]]]]) -> ClockOffset:
+    """Bounds of the product's clock against the engine host's, from alerts on its canaries.
+
+    The canary happened after it was sent and before its alert was received, so the product's own time for it, less
+    either of the two, bounds the offset; several canaries narrow it. Times that are cut to whole seconds leave a
+    second more.
+
+    Args:
+        canaries: for each trial its canaries, and (own time, receipt) of each alert on one, in ns.
+    """
+    low, high, used = -np.inf, np.inf, 0
+    for sent, alerts in canaries:
+        for own, received in alerts:
+            before = [c.sent_ns for c in sent if c.sent_ns <= received]
+            if own is None or not before:
+                continue
+            coarse = NANO if own % NANO in (0, NANO - 1) else 0
+            low = max(low, (own - coarse - received) / NANO)
+            high = min(high, (own + coarse - max(before)) / NANO)
+            used += 1
+    if not used:
+        return ClockOffset(
+            canaries=0, low_s=None, high_s=None, contradictory=False, reason="no alert on a canary carries a time"
+        )
+    return ClockOffset(canaries=used, low_s=rounded(low), high_s=rounded(high), contradictory=bool(low > high))
+
+
+def malicious_in_order(steps: Iterable[StepExecution]) -> list[StepExecution]:
+    """The malicious steps that were run, by start."""
+    ran = [step for step in steps if step.kind is StepKind.MALICIOUS and step.started_ns is not None]
+    return sorted(ran, key=lambda step: step.started_ns or 0)

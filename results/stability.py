@@ -1,0 +1,103 @@
+"""Stability: does a product give the same answer when the same step is run again?"""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.confidence import Floats, resample_counts, rounded, student_t, wilson_limits
+from results.ledger import Ledger, Mask
+from results.measures import Estimate, SometimesLine, Stability
+from results.metrics import clustered, wilson
+
+METHOD = (
+    "Krippendorff's alpha (nominal); variance of a cluster bootstrap over techniques, observed disagreement in "
+    "Wilson's form with Student's t"
+)
+
+
+def stability(ledger: Ledger) -> Stability:
+    """Agreement of the repetitions about `detected or not`, over valid malicious steps run at least twice."""
+    detected, rows = ledger.metric("detected"), ledger.malicious & ledger.applicable
+    hits, n = ledger.by_step(rows, detected)
+    again = n >= 2
+    if not again.any():
+        reason = "no step has two valid repetitions"
+        empty = Estimate(value=None, low=None, high=None, n=0, of="steps", unit="alpha", method=METHOD, reason=reason)
+        return Stability(alpha=empty, same=wilson(0, 0).model_copy(update={"reason": reason}), sometimes=())
+    cluster_of_step = np.zeros(len(ledger.steps), dtype=np.intp)
+    cluster_of_step[ledger.step] = ledger.cluster
+    same = (hits == 0) | (hits == n)
+    agreed = np.bincount(cluster_of_step[again], weights=same[again].astype(float), minlength=len(ledger.clusters))
+    steps = np.bincount(cluster_of_step[again], minlength=len(ledger.clusters)).astype(float)
+    return Stability(
+        alpha=_alpha(ledger, rows, detected, hits[again], n[again], cluster_of_step[again]),
+        same=clustered(agreed[:, None].astype(float), steps[:, None])[0],
+        sometimes=tuple(
+            SometimesLine(step_id=ledger.steps[i], detected=int(hits[i]), n=int(n[i]))
+            for i in np.flatnonzero(again & ~same)
+        ),
+    )
+
+
+def answers(ledger: Ledger, rows: Mask, values: Mask) -> Floats:
+    """(repetitions, steps) of 0 and 1; NaN where a step has no valid execution."""
+    repetitions = np.unique(ledger.repetition)
+    table = np.full((repetitions.size, len(ledger.steps)), np.nan)
+    place = np.searchsorted(repetitions, ledger.repetition[rows])
+    table[place, ledger.step[rows]] = values[rows].astype(float)
+    return table
+
+
+def krippendorff_alpha(table: Floats) -> float | None:
+    """Alpha of (repetitions, steps), nominal, by the package of that name; None where all answers are the same."""
+    import krippendorff  # slow to import; only scoring needs it
+
+    told = table[:, (~np.isnan(table)).sum(axis=0) >= 2]
+    if np.unique(told[~np.isnan(told)]).size < 2:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(krippendorff.alpha(reliability_data=told, level_of_measurement="nominal"))
+
+
+def _alpha(ledger: Ledger, rows: Mask, values: Mask, hits: Floats, n: Floats, cluster: NDArray[np.intp]) -> Estimate:
+    value = krippendorff_alpha(answers(ledger, rows, values))
+    if value is None:
+        reason = "every answer is the same, so that agreement beyond chance is not defined"
+        return Estimate(
+            value=None, low=None, high=None, n=int(hits.size), of="steps", unit="alpha", method=METHOD, reason=reason
+        )
+    low, high = alpha_limits(value, hits, n, cluster)
+    return Estimate(
+        value=rounded(value), low=rounded(low), high=rounded(high), n=int(hits.size), of="steps", unit="alpha",
+        method=METHOD,
+    )  # fmt: skip
+
+
+def alpha_limits(value: float, hits: Floats, n: Floats, cluster: NDArray[np.intp]) -> tuple[float, float]:
+    """Limits of alpha = 1 - Do / De.
+
+    The observed disagreement Do is a share of pairs, so that Wilson's form keeps its limits honest near 0, where a
+    stable product lives; its effective size comes from alpha's variance over resampled techniques.
+
+    Args:
+        value: alpha.
+        hits: (steps,) repetitions that answered yes.
+        n: (steps,) repetitions, each at least 2.
+        cluster: (steps,) technique of each.
+    """
+    names, where = np.unique(cluster, return_inverse=True)
+    apart = 2 * hits * (n - hits) / (n - 1)  # Krippendorff's coincidences of unequal answers, step by step
+    sums = np.stack([np.bincount(where, weights=one, minlength=names.size) for one in (apart, hits, n)], axis=1)
+    drawn = resample_counts(names.size).astype(np.float64) @ sums
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen = 1 - drawn[:, 0] * (drawn[:, 2] - 1) / (2 * drawn[:, 1] * (drawn[:, 2] - drawn[:, 1]))
+    total, yes = float(n.sum()), float(hits.sum())
+    expected = 2 * yes * (total - yes) / (total * (total - 1))
+    observed = np.array([float(apart.sum()) / total])
+    variance = float(np.nanvar(seen[np.isfinite(seen)])) * names.size / max(1, names.size - 1) * expected**2
+    inner = float(observed[0] * (1 - observed[0]))
+    size = min(total, max(float(names.size), inner / variance)) if variance > 0 else float(names.size)
+    low, high = wilson_limits(observed, np.array([size]), student_t(int(names.size)))
+    return max(-1.0, 1 - float(high[0]) / expected), min(1.0, 1 - float(low[0]) / expected)

@@ -1,0 +1,154 @@
+"""How much a user would have to read, and how much of it for nothing."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from results.confidence import count_limits, resampled_ratio, rounded, student_t
+from results.latency import NANO, observed_until_ns
+from results.ledger import Ledger
+from results.measures import Estimate, Volume
+from results.metrics import clustered
+from results.records import Attribution, AttributionStatus, Rate, StepExecution, StepKind, Trial
+
+COUNTED = "Garwood's exact limits, count and time divided by the overdispersion between trials"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Alerts of one trial by what became of them; those that the evaluation itself caused are in none."""
+
+    malicious: int = 0
+    benign: int = 0
+    placebo: int = 0
+    unattributed: int = 0
+    ambiguous: int = 0
+
+    @property
+    def alerts(self) -> int:
+        """All of them."""
+        return self.malicious + self.benign + self.placebo + self.unattributed + self.ambiguous
+
+    @property
+    def false(self) -> int:
+        """On ordinary work, on nothing, or explained by nothing."""
+        return self.benign + self.placebo + self.unattributed
+
+
+def tally(attributions: Iterable[Attribution], steps: Iterable[StepExecution]) -> Tally:
+    """Count the alerts of one trial."""
+    kinds = {step.step_id: step.kind for step in steps}
+    statuses = Counter((a.status, a.step_id) for a in attributions if a.alert)
+    return tally_of(statuses, kinds)
+
+
+def tally_of(statuses: Mapping[tuple[AttributionStatus, str | None], int], kinds: Mapping[str, StepKind]) -> Tally:
+    """The same from counts of (status, step id), for a scorer that has no record of each alert."""
+    found: Counter[str] = Counter()
+    for (status, step_id), number in statuses.items():
+        if status is AttributionStatus.ATTRIBUTED and step_id is not None:
+            found[kinds[step_id].value] += number
+        elif status in (AttributionStatus.UNATTRIBUTED, AttributionStatus.AMBIGUOUS):
+            found[status.value] += number
+    return Tally(
+        malicious=found["malicious"],
+        benign=found["benign"],
+        placebo=found["placebo"],
+        unattributed=found["unattributed"],
+        ambiguous=found["ambiguous"],
+    )
+
+
+def observed_span_ns(trial: Trial, steps: Iterable[StepExecution]) -> tuple[int, int]:
+    """From the product's first canary (else the first step) to the end of the observation."""
+    ready = [c.received_ns for c in trial.canaries if c.phase == "ready" and c.received_ns is not None]
+    starts = [step.started_ns for step in steps if step.started_ns is not None]
+    began = min([*ready, *starts], default=trial.started_ns)
+    return began, max(began, observed_until_ns(trial))
+
+
+def attack_free_s(trial: Trial, steps: Sequence[StepExecution]) -> float:
+    """Seconds of observation in which no malicious step was running."""
+    began, ended = observed_span_ns(trial, steps)
+    left, reached = ended - began, began
+    windows = sorted(
+        (step.started_ns, step.ended_ns)
+        for step in steps
+        if step.kind is StepKind.MALICIOUS and step.started_ns is not None and step.ended_ns is not None
+    )
+    for start, end in windows:
+        start, end = max(start, reached), min(end, ended)
+        if end > start:
+            left -= end - start
+            reached = end
+    return left / NANO
+
+
+def per_hour(counts: Sequence[int], seconds: Sequence[float]) -> Estimate:
+    """Alerts per hour over trials.
+
+    Args:
+        counts: of each trial.
+        seconds: watched in each trial.
+    """
+    kept = [(count, time) for count, time in zip(counts, seconds, strict=True) if time > 0]
+    if not kept:
+        return Estimate(
+            value=None, low=None, high=None, n=0, of="seconds", unit="per hour", method=COUNTED,
+            reason="no trial watched for any time",
+        )  # fmt: skip
+    events, times = (np.array(column, dtype=float) for column in zip(*kept, strict=True))
+    value, low, high, spread = count_limits(events, times / 3600)
+    return Estimate(
+        value=rounded(value), low=rounded(low), high=rounded(high), n=round(float(times.sum())), of="seconds",
+        unit="per hour", method=f"{COUNTED} ({spread:.2f} over {len(kept)})",
+    )  # fmt: skip
+
+
+def duplicate_share(ledger: Ledger) -> Rate:
+    """Of the counted alerts, those beyond the first of their step; alerts of one technique go together."""
+    rows = ledger.alerts > 0
+    n, _ = ledger.by_cluster(rows, ledger.alerts.astype(float))
+    again, _ = ledger.by_cluster(rows, np.maximum(ledger.alerts - 1, 0).astype(float))
+    return clustered(again, n)[0]
+
+
+def alerts_per_detected(ledger: Ledger) -> Estimate:
+    """Alerts attributed to malicious steps, divided by the steps detected; limits on the logarithm's scale."""
+    rows = ledger.malicious & ledger.valid & ledger.metric("detected")
+    alerts, n = ledger.by_cluster(rows, ledger.alerts.astype(float))
+    used = n[:, 0] > 0
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = "no step was detected"
+    if used.any():
+        value, reason = float(alerts.sum() / n.sum()), "all of one technique: no interval"
+        if used.sum() > 1 and value > 0:
+            drawn = resampled_ratio(alerts[used], n[used])[:, 0]
+            clusters = int(used.sum())
+            error = float(drawn.std()) * float(np.sqrt(clusters / (clusters - 1))) / value
+            half = student_t(clusters) * error
+            low, high, reason = max(1.0, value * np.exp(-half)), value * np.exp(half), None
+    return Estimate(
+        value=rounded(value), low=rounded(low), high=rounded(high), n=int(n.sum()), of="detected step executions",
+        unit="alerts", method="ratio over techniques, cluster bootstrap's variance on the logarithm, Student's t",
+        reason=reason,
+    )  # fmt: skip
+
+
+def volume(ledger: Ledger, trials: Sequence[tuple[Trial, Sequence[StepExecution], Tally]]) -> Volume:
+    """Alert volume of one arm."""
+    spans = [observed_span_ns(trial, steps) for trial, steps, _tally in trials]
+    return Volume(
+        alerts_per_detected_step=alerts_per_detected(ledger),
+        alerts_per_hour=per_hour([one.alerts for _t, _s, one in trials], [(b - a) / NANO for a, b in spans]),
+        duplicate_share=duplicate_share(ledger),
+    )
+
+
+def false_positives_per_hour(trials: Sequence[tuple[Trial, Sequence[StepExecution], Tally]]) -> Estimate:
+    """False alarms per hour without an attack."""
+    return per_hour([one.false for _t, _s, one in trials], [attack_free_s(trial, steps) for trial, steps, _t in trials])
