@@ -18,6 +18,7 @@ from pathlib import Path
 
 import docker
 import docker.errors
+import docker.types
 import requests.exceptions
 from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
@@ -35,6 +36,8 @@ _daemons: list[subprocess.Popen[bytes]] = []
 """Engines that this very process started: its children, to be reaped by it."""
 _folders: dict[str, str] = {}
 """Address -> where that engine keeps its containers: it does not change while the engine runs."""
+LOG = docker.types.LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"})
+"""How the engine logs a container: its end only, so that what a container writes can't fill the disk."""
 NOT_ANSWERING = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import docker.errors
 import docker.types
 
-from environments.engine import NOT_ANSWERING, Engine
-from environments.manifest import Environment, Healthcheck, Node
+from environments.engine import LOG, NOT_ANSWERING, Engine
+from environments.manifest import Environment, Healthcheck, Node, Role
 from environments.session import Session
 from environments.waiting import wait_until
 from environments.witness import Witness
@@ -26,6 +26,8 @@ UNROUTABLE_DNS = "203.0.113.53"
 """RFC 5737: the engine's resolver gets no upstream, so a name is no way out either."""
 PROBE_PORTS = (22, 53, 80, 443, 2375)
 PROBE_TIMEOUT_S = 0.4
+MANAGEMENT = "the collector's"
+"""Not a slug, so that no environment has a network of that name."""
 DELETED = 2
 """Engine API, `ContainerChanges`: 0 modified, 1 added, 2 deleted."""
 
@@ -48,6 +50,7 @@ class RunningNode:
     pid: int
     """Of its first process, in the engine host's pid namespace."""
     addresses: tuple[str, ...]
+    """In the order of its networks."""
     layer: str | None = None
     """Overlayfs's upper folder of the container, relative to the engine's own; None with another storage driver."""
 
@@ -68,6 +71,10 @@ class Target:
     """How it was proven that no node has a way out."""
     roots: dict[Slug, set[int]]
     """Node -> the processes that were started in it from outside, in the engine host's pid namespace."""
+    networks: dict[Slug, str]
+    """Network -> its id in the engine."""
+    management: str | None = None
+    """Id of the network on which the nodes reach a product's collector, if the trial has one."""
 
     def definitions(self) -> dict[Slug, Node]:
         """Each node as its environment defines it."""
@@ -119,6 +126,7 @@ def stand_up(
     extras: Mapping[str, NodeExtra],
     stop: threading.Event,
     lent: Mapping[str, Any] | None = None,
+    management: bool = False,
 ) -> Iterator[Target]:
     """A running environment for as long as the block lasts; always taken down.
 
@@ -131,6 +139,7 @@ def stand_up(
         extras: node -> what a product in it needs.
         stop: set to give up waiting.
         lent: networks that outlive this environment (see `internal_networks`), instead of fresh ones.
+        management: give every node but the attackers one more network, for a product's collector.
 
     Raises:
         TargetError: a node does not come up, or a node has a way out.
@@ -142,6 +151,9 @@ def stand_up(
         for name in environment.networks:
             if name not in borrowed:
                 networks[name] = _create_network(engine, labels)
+        if management:
+            networks[MANAGEMENT] = _create_network(engine, labels)
+        everyone = {**networks, **borrowed}
         with ThreadPoolExecutor(max_workers=max(1, len(environment.nodes))) as pool:
             jobs = {
                 name: pool.submit(
@@ -149,7 +161,7 @@ def stand_up(
                     engine,
                     node,
                     images[name],
-                    {**networks, **borrowed},
+                    _networks_of(node, everyone),
                     labels,
                     extras.get(name, NodeExtra()),
                     containers,
@@ -158,14 +170,19 @@ def stand_up(
             }
             started = {name: job.result() for name, job in jobs.items()}
         top = engine.folder()
-        nodes = {name: _running(name, environment.nodes[name], started[name], top) for name in environment.nodes}
+        nodes = {
+            name: _running(name, node, started[name], top, _networks_of(node, everyone))
+            for name, node in environment.nodes.items()
+        }
         for node in nodes.values():
             witness.track(node.pid)
         for node in nodes.values():
             _await_health(engine, witness, node, stop)
             _prove_given_up(witness, node)
         roots = {name: {node.pid} for name, node in nodes.items()}
-        yield Target(engine, nodes, witness, prove_isolation(witness, nodes), roots)
+        ids = {name: str(everyone[name].id) for name in environment.networks}
+        proof = prove_isolation(witness, {name: node.pid for name, node in nodes.items()})
+        yield Target(engine, nodes, witness, proof, roots, ids, str(networks[MANAGEMENT].id) if management else None)
     except NOT_ANSWERING as error:
         raise TargetError(f"the engine failed while the environment was up: {error}") from error
     finally:
@@ -184,18 +201,21 @@ def internal_networks(engine: Engine, names: Sequence[str], labels: Mapping[str,
         _take_down([], list(networks.values()))
 
 
-def prove_isolation(witness: Witness, nodes: Mapping[str, RunningNode]) -> tuple[str, ...]:
+def prove_isolation(witness: Witness, pids: Mapping[str, int]) -> tuple[str, ...]:
     """Prove that no node can reach the engine host, and through it anything outside.
 
     Any answer counts as a way out, even a refused connection: a host that can be reached refuses at once.
+
+    Args:
+        witness: tries it.
+        pids: node, or a product's component -> its first process, in the engine host's pid namespace.
 
     Raises:
         TargetError: a node has a way out.
     """
     hosts = [address for address in witness.ask("host_addresses")["addresses"] if not address.startswith("127.")]
     targets = [(address, port) for address in hosts for port in PROBE_PORTS]
-    pids = {name: node.pid for name, node in nodes.items()}
-    found = witness.ask("reach", pids=pids, targets=targets, timeout_s=PROBE_TIMEOUT_S)["answers"]
+    found = witness.ask("reach", pids=dict(pids), targets=targets, timeout_s=PROBE_TIMEOUT_S)["answers"]
     proof = []
     for name, answers in found.items():
         if "error" in answers:
@@ -245,6 +265,24 @@ def own_size(engine: Engine, container_id: str) -> int:
     return int(found[0].get("SizeRw", 0)) if found else 0
 
 
+def disk_folders(engine: Engine, container_id: str) -> list[str] | None:
+    """Where a container's writings lie, relative to the engine's own folder; None with a storage driver that hides it.
+
+    Volumes that its image declares are among them.
+    """
+    state = engine.client.api.inspect_container(container_id)
+    layer = _layer(state.get("GraphDriver") or {}, engine.folder())
+    if layer is None:
+        return None
+    mounts = [str(mount.get("Source", "")) for mount in state.get("Mounts") or ()]
+    return [layer, *(place.removeprefix(engine.folder()) for place in mounts if place.startswith(engine.folder()))]
+
+
+def kill_container(engine: Engine, container_id: str) -> None:
+    """End a container at once; it stays to be looked at until it is taken down."""
+    remove_quietly(lambda: engine.client.api.kill(container_id))
+
+
 def copy_files(engine: Engine, container_id: str, files: Sequence[tuple[Path, str]], folder: str) -> None:
     """Copy files into a folder of a container.
 
@@ -263,6 +301,18 @@ def copy_files(engine: Engine, container_id: str, files: Sequence[tuple[Path, st
                 archive.addfile(info, data)
     if not engine.client.api.put_archive(container_id, "/", buffer.getvalue()):
         raise TargetError(f"could not copy files to {folder} in a container")
+
+
+def write_into(engine: Engine, container_id: str, path: str, text: str, mode: int) -> None:
+    """Write a small file of root's into a container, its folders too if they are not there."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        data = text.encode()
+        info = tarfile.TarInfo(path.lstrip("/"))
+        info.size, info.mode = len(data), mode
+        archive.addfile(info, io.BytesIO(data))
+    if not engine.client.api.put_archive(container_id, "/", buffer.getvalue()):
+        raise TargetError(f"could not write {path} in a container")
 
 
 def run_in(engine: Engine, container_id: str, command: Sequence[str]) -> tuple[int, str]:
@@ -293,7 +343,7 @@ def _start_node(
     extra: NodeExtra,
     containers: list[Any],
 ) -> Any:  # noqa: ANN401
-    first, *others = node.networks
+    first, *others = networks
     api_version = str(engine.client.api.api_version)
 
     def named(network: str) -> list[str]:
@@ -316,6 +366,7 @@ def _start_node(
         security_opt=["seccomp=unconfined"] if extra.seccomp_unconfined else [],
         mem_limit=node.mem_limit,
         pids_limit=node.pids_limit,
+        log_config=LOG,
     )
     containers.append(container)
     for name in others:
@@ -325,18 +376,24 @@ def _start_node(
     return container
 
 
-def _running(name: str, node: Node, container: Any, top: str) -> RunningNode:  # noqa: ANN401
+def _networks_of(node: Node, everyone: Mapping[str, Any]) -> dict[str, Any]:
+    """A node's networks in its own order, the management network last."""
+    names = [*node.networks, *([MANAGEMENT] if MANAGEMENT in everyone and node.role is not Role.ATTACKER else [])]
+    return {name: everyone[name] for name in names}
+
+
+def _running(name: str, node: Node, container: Any, top: str, networks: Mapping[str, Any]) -> RunningNode:  # noqa: ANN401
     state = container.attrs
     if not state["State"]["Running"]:
         log = container.logs(tail=15).decode("utf-8", "backslashreplace")
         raise TargetError(f"node {name!r} ended at once with exit code {state['State']['ExitCode']}:\n{log}")
-    settings = state["NetworkSettings"]["Networks"].values()
+    settings = state["NetworkSettings"]["Networks"]
     return RunningNode(
         name=name,
         definition=node,
         container_id=str(container.id),
         pid=int(state["State"]["Pid"]),
-        addresses=tuple(sorted(entry["IPAddress"] for entry in settings if entry["IPAddress"])),
+        addresses=tuple(settings[network.name]["IPAddress"] for network in networks.values()),
         layer=_layer(state.get("GraphDriver") or {}, top),
     )
 

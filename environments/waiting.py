@@ -57,3 +57,10 @@ def wait_for(
             if remaining <= 0:
                 return None
             changed.wait(min(0.5, remaining))
+
+
+def repeat(act: Callable[[], object], every_s: float, stop: threading.Event) -> None:
+    """Call `act` again and again, with `every_s` seconds between one end and the next begin, until `stop` is set."""
+    while not stop.is_set():
+        act()
+        stop.wait(every_s)

@@ -67,7 +67,7 @@ class Witness:
         self._seen_lock = threading.Lock()
         self._processes: dict[int, list[Seen]] = {}
         self._children: dict[int, list[Seen]] = {}
-        self._buffer = b""
+        self._buffer = bytearray()
         self._number = READY
         self._ended = False
         self._last_words = ""
@@ -143,10 +143,57 @@ class Witness:
         """After this, everything that has happened so far is known."""
         self.ask("sync")
 
-    def usage(self, pids: Mapping[str, int]) -> dict[str, dict[str, float] | None]:
-        """CPU seconds (`cpu_s`) and bytes (`memory`) of containers, by name."""
-        found: dict[str, dict[str, float] | None] = self.ask("usage", pids=dict(pids))["usage"]
+    def usage(self, pids: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+        """Counters of containers, by name; a container that is gone is left out.
+
+        Returns:
+            `cpu_s`; bytes: `memory`, `memory_peak`, `disk_read`, `disk_write`, `network_in`, `network_out`; counts:
+            `oom_kills`, `forks_refused`. None for what the kernel does not say.
+        """
+        found: dict[str, dict[str, Any]] = self.ask("usage", pids=dict(pids))["usage"]
         return found
+
+    def weigh(self, containers: Mapping[str, Mapping[str, object]]) -> dict[str, int]:
+        """Bytes on disk of containers.
+
+        Args:
+            containers: name -> `folders`, relative to the engine's own, and the `pid` of its first process.
+        """
+        found: dict[str, int] = self.ask("weigh", containers=dict(containers))["bytes"]
+        return found
+
+    def read_files(
+        self, pid: int, path: str, parts: Sequence[str], known: str | None
+    ) -> tuple[str | None, dict[str, str | None] | None]:
+        """Files that belong together (`path` with each ending of `parts`), as they were at one moment.
+
+        Args:
+            pid: of a process in the container.
+            path: absolute path there.
+            parts: endings; the first one's file must be there.
+            known: digest of what the caller has already.
+
+        Returns:
+            (digest, ending -> file in base64 or None). (None, None) if there is no such file; (digest, None) if
+            nothing has changed.
+
+        Raises:
+            TargetError: too large, or written all the time.
+        """
+        found = self.ask("read_files", pid=pid, path=path, parts=list(parts), known=known)
+        return found["digest"], found["files"]
+
+    def mirror(self, bridge: str, pid: int) -> str:
+        """Give a container the interface `mirror0`, with a copy of every frame of a bridge; see `unmirror`.
+
+        Raises:
+            TargetError: the kernel can't.
+        """
+        return str(self.ask("mirror", bridge=bridge, pid=pid)["name"])
+
+    def unmirror(self, name: str) -> None:
+        """Remove what `mirror` made."""
+        self.ask("unmirror", name=name)
 
     def bounding_set(self, pid: int) -> frozenset[str]:
         """Capabilities that a process, and whatever it starts, could ever have."""
@@ -278,7 +325,11 @@ class Witness:
             waiting.put({"closed": True})
 
     def _on_bytes(self, data: bytes) -> None:
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        self._buffer += data
+        if b"\n" not in data:  # a long answer is not looked through again for each piece of it
+            return
+        *lines, rest = bytes(self._buffer).split(b"\n")
+        self._buffer = bytearray(rest)
         for line in lines:
             message = json.loads(line)
             if "id" in message or message["ev"] == "ready":

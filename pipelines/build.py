@@ -14,6 +14,7 @@ import uv
 
 from environments.engine import Engine, Say
 from environments.images import DEBIAN_SUITE, BuildError, base_image, build_image
+from environments.intake import intake_image
 from environments.manifest import Environment
 from environments.witness import witness_image
 from pipelines.campaign import ArmOfProduct, Prepared
@@ -48,6 +49,8 @@ def build_all(engine: Engine, prepared: Prepared, say: Say) -> Images:
     """
     base = base_image(engine, say)
     images = Images(witness_image(engine, say), {})
+    if prepared.entries:
+        intake_image(engine, say)
     images.nodes = build_nodes(engine, prepared.environment, prepared.environment_folder, base, say)
     for entry in prepared.entries:
         if entry.missing_content:

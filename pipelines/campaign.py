@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attacks.atomic import read_procedures
@@ -21,8 +21,9 @@ from environments.manifest import Environment, read_environment
 from pipelines.definition import CampaignDefinition, Part, of_part
 from pipelines.procedures import known_proofs, read_values
 from pipelines.registry import PROCEDURES, find, find_campaign, folder_digest
-from products.lint import lint_product
+from products.lint import lint_product, misplaced
 from products.manifest import Arm, Component, Product, read_product
+from products.secret import Secrets, find_secrets
 from results.attack import Catalogue
 from results.documents import load_yaml, read_document
 from results.errors import ContentError, Problem
@@ -41,7 +42,9 @@ class ArmOfProduct:
     content: dict[str, Path]
     """Content id -> folder that the user gave."""
     missing_content: tuple[str, ...]
-    """What the arm needs and was not given, in words."""
+    """What the arm needs and was not given, in words: content and secrets."""
+    secrets: Secrets = field(default_factory=Secrets)
+    """Never part of a digest."""
 
     @property
     def key(self) -> str:
@@ -105,9 +108,10 @@ def prepare(
     content: dict[str, Path] | None = None,
     only: tuple[str, ...] = (),
     as_id: str | None = None,
+    secrets: Mapping[str, Path] | None = None,
 ) -> Prepared:
     """Read and lint a campaign of one plan and environment; see `prepare_parts`."""
-    parts = prepare_parts(name, attack, content, only, as_id)
+    parts = prepare_parts(name, attack, content, only, as_id, secrets)
     if len(parts) > 1:
         names = ", ".join(part.definition.id for part in parts)
         found = f"{len(parts)} parts ({names})"
@@ -121,6 +125,7 @@ def prepare_parts(
     content: dict[str, Path] | None = None,
     only: tuple[str, ...] = (),
     as_id: str | None = None,
+    secrets: Mapping[str, Path] | None = None,
 ) -> tuple[Prepared, ...]:
     """Read and lint everything that a campaign names.
 
@@ -130,6 +135,7 @@ def prepare_parts(
         content: content id -> folder, for arms that need the user's own content.
         only: arms (`<product>-<arm>`) to run; all if empty. The control always runs.
         as_id: another id for the campaign's results.
+        secrets: secret id -> file with its value; others are looked for in `PIJ_SECRET_<ID>`.
 
     Returns:
         One for each plan and environment.
@@ -147,7 +153,9 @@ def prepare_parts(
     prepared = []
     for part in definition.blocks():
         with _noting(problems):
-            prepared.append(_prepare(path, of_part(definition, part), part, catalogue, content or {}, only))
+            prepared.append(
+                _prepare(path, of_part(definition, part), part, catalogue, content or {}, secrets or {}, only)
+            )
     if problems:
         raise ContentError(list(dict.fromkeys(problems)))
     return tuple(one for one in prepared if one.entries or not only)
@@ -168,6 +176,7 @@ def _prepare(
     part: Part,
     catalogue: Catalogue,
     given: dict[str, Path],
+    secrets: Mapping[str, Path],
     only: tuple[str, ...],
 ) -> Prepared:
     procedures, unread = all_procedures()
@@ -186,7 +195,7 @@ def _prepare(
             problems += unread
         if environment is not None:
             problems += lint_plan(plan_folder, procedures, catalogue, environment)
-    entries, more = _entries(path, definition, given, only)
+    entries, more = _entries(path, definition, given, secrets, environment, only)
     problems += more
     if problems or plan_folder is None or environment_folder is None or environment is None:
         raise ContentError(list(dict.fromkeys(problems)))
@@ -289,7 +298,12 @@ def trial_seed(seed: int, repetition: int) -> int:
 
 
 def _entries(
-    path: Path, definition: CampaignDefinition, content: dict[str, Path], only: tuple[str, ...]
+    path: Path,
+    definition: CampaignDefinition,
+    content: dict[str, Path],
+    secrets: Mapping[str, Path],
+    environment: Environment | None,
+    only: tuple[str, ...],
 ) -> tuple[tuple[ArmOfProduct, ...], list[Problem]]:
     entries: list[ArmOfProduct] = []
     problems: list[Problem] = []
@@ -301,7 +315,8 @@ def _entries(
             product = read_product(folder)
             arm = next((arm for arm in product.arms if arm.id == entry.arm), None)
             if arm is not None:
-                entries.append(_with_content(folder, product, arm, content))
+                problems += misplaced(product, folder / "product.yaml", environment)
+                entries.append(_with_content(folder, product, arm, content, secrets))
                 continue
             problems.append(
                 Problem(
@@ -325,13 +340,20 @@ def _noting(problems: list[Problem]) -> Iterator[None]:
         problems += error.problems
 
 
-def _with_content(folder: Path, product: Product, arm: Arm, content: dict[str, Path]) -> ArmOfProduct:
+def _with_content(
+    folder: Path, product: Product, arm: Arm, content: dict[str, Path], secrets: Mapping[str, Path]
+) -> ArmOfProduct:
     mounts = [mount for component in product.components for mount in component.content]
     mounts += [mount for changed in arm.components.values() for mount in changed.content]
     given = {mount.id: content[mount.id] for mount in mounts if mount.id in content}
-    missing = tuple(f"{mount.id}: {mount.what.en}" for mount in mounts if mount.id not in content)
+    missing = tuple(
+        f"{mount.id}: {mount.what.en} (give it with --content {mount.id}=FOLDER)"
+        for mount in mounts
+        if mount.id not in content
+    )
+    found, more = find_secrets(product, secrets)
     parts = [folder_digest(folder), arm.id, *(folder_digest(path) for path in given.values())]
-    return ArmOfProduct(folder, product, arm, _digest(parts), given, missing)
+    return ArmOfProduct(folder, product, arm, _digest(parts), given, missing + more, found)
 
 
 def _matrix(definition: CampaignDefinition, entries: tuple[ArmOfProduct, ...]) -> list[TrialPlan]:

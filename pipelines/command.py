@@ -62,7 +62,7 @@ def lint(
 @app.command("list")
 def list_content(
     kind: Annotated[
-        str, typer.Argument(help="products, plans, environments, campaigns, procedures or results.")
+        str, typer.Argument(help="products, mappings, plans, environments, campaigns, procedures or results.")
     ] = "campaigns",
     technique: Annotated[str | None, typer.Option(help="Only procedures of this technique (and below it).")] = None,
     platform: Annotated[str | None, typer.Option(help="Only procedures for this platform, e.g. linux.")] = None,
@@ -73,7 +73,7 @@ def list_content(
     folders: From = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what there is: products, plans, environments, campaigns, procedures or results."""
+    """List what there is: products, mappings, plans, environments, campaigns, procedures or results."""
     from pipelines.listing import listing
     from pipelines.procedures import Selector
 
@@ -91,6 +91,10 @@ def run(
     content: Annotated[
         list[str] | None,
         typer.Option("--content", help="ID=FOLDER: content that only you can give, e.g. sigma_rules=../sigma."),
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option("--secret", help="ID=FILE: a secret of a product; else it is taken from PIJ_SECRET_<ID>."),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Run only this arm, <product>-<arm>; repeatable.")] = None,
     name: Annotated[str | None, typer.Option("--as", help="Another id for the results.")] = None,
@@ -114,6 +118,7 @@ def run(
             campaign=campaign,
             attack=attack,
             content=_pairs(content or []),
+            secrets=_secret_files(secret or []),
             only=tuple(only or ()),
             name=name,
             fresh=fresh,
@@ -207,6 +212,39 @@ def rehearse(
                     typer.echo(_visible(f"{one.plan}: {line}"))
         if not all(one.is_sound for one in found):
             raise typer.Exit(1)
+
+
+@app.command()
+def overhead(
+    arms: Annotated[
+        list[str], typer.Argument(help="<product>-<arm>, or a product's id or folder for its default arm.")
+    ],
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="How often; intervals need at least 2.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of the order and of drawn values.")] = 1,
+    name: Annotated[str, typer.Option("--as", help="Id of the results.")] = "overhead",
+    content: Annotated[list[str] | None, typer.Option("--content", help="ID=FOLDER, as in `pij run`.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Set earlier results aside and start over.")] = False,
+    table: Annotated[Path | None, typer.Option("--markdown", help="Write the tables there, too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time ordinary work (compile, archive, web, database, many small files) with and without products, in alternation.
+
+    Runs one trial at a time; leave the machine alone meanwhile. Resumes when it is run again.
+    """
+    from pipelines.overhead import cost_rows, markdown, measure, rows
+
+    with _explaining(as_json):
+        found, costs = measure(arms, rounds, seed, name, _pairs(content or []), fresh, quiet=as_json)
+        if table is not None:
+            given = "".join(f" --content {one}" for one in content or [])
+            command = f"pij overhead {' '.join(arms)} --rounds {rounds} --seed {seed}{given}"
+            table.write_text(markdown(found, costs, command), "utf-8")
+        if as_json:
+            _print_json([one.model_dump(mode="json") for one in found])
+            return
+        for lines in (rows(found), cost_rows(costs)):
+            if lines:
+                _print_table(list(lines[0]), [list(line.values()) for line in lines])
 
 
 @app.command()
@@ -371,6 +409,16 @@ def _pairs(texts: list[str]) -> dict[str, Path]:
         if not equals or not Path(folder).is_dir():
             raise EvaluationError(f"--content: found {text!r}; allowed: ID=FOLDER with a folder that exists")
         pairs[name] = Path(folder)
+    return pairs
+
+
+def _secret_files(texts: list[str]) -> dict[str, Path]:
+    pairs = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not equals or not Path(file).is_file():
+            raise EvaluationError(f"--secret: found {text!r}; allowed: ID=FILE with a file that exists")
+        pairs[name] = Path(file)
     return pairs
 
 

@@ -39,6 +39,8 @@ class Wishes:
     campaign: str
     attack: Path | None = None
     content: dict[str, Path] = field(default_factory=dict)
+    secrets: dict[str, Path] = field(default_factory=dict)
+    """Secret id -> file with its value."""
     only: tuple[str, ...] = ()
     name: str | None = None
     fresh: bool = False
@@ -57,7 +59,7 @@ def run_campaign(wishes: Wishes) -> tuple[Summary, ...]:
         EvaluationError: the engine, the disk or Prefect failed.
     """
     console = Console(stderr=True, quiet=wishes.quiet)
-    parts = prepare_parts(wishes.campaign, wishes.attack, wishes.content, wishes.only, wishes.name)
+    parts = prepare_parts(wishes.campaign, wishes.attack, wishes.content, wishes.only, wishes.name, wishes.secrets)
     opened = [(prepared, open_campaign(prepared, runs_folder(), wishes.fresh)) for prepared in parts]
     todo = sum(len(prepared.trials) - len(sealed_trials(folder)) for prepared, folder in opened)
     if todo == 0 and not wishes.ui:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from attacks.draw import begins, realise
@@ -24,11 +25,13 @@ from pipelines.build import Images
 from pipelines.campaign import ArmOfProduct, Prepared, TrialPlan
 from pipelines.parts import Gathered, add_part
 from pipelines.provenance import provenance
+from pipelines.sampling import Sampling
 from products.deploy import Deployment, deploy
-from products.placement import extras_of, is_in_node, node_of
+from products.placement import extras_of, has_collector, is_in_node, node_of
+from products.secret import Redactor
 from results.errors import EngineError, EvaluationError, ProductError, TargetError
 from results.paths import state_folder
-from results.records import Observation, ResourceSample, Trial, TrialStatus
+from results.records import Observation, Trial, TrialStatus
 from results.seal import seal_trial
 from results.store import write_trial
 
@@ -64,12 +67,16 @@ def run_trial(
         EngineError: the engine went away; nothing is sealed, the other trials are intact.
         EvaluationError: the results could not be written (for example, the disk is full).
     """
+    if trial.entry is not None:
+        given = trial.entry.secrets.drawn_for(trial.entry.product, trial.entry.arm)
+        trial = replace(trial, entry=replace(trial.entry, secrets=given))
     gathered, started_ns, reason = Gathered(), 0, ""
     for attempt in range(1 + prepared.definition.retries):
         gathered, started_ns = Gathered(), time.time_ns()
         if attempt:
             gathered.notes.append(f"repeated {attempt} times, because the trial before failed: {reason}")
         _attempt(engine, prepared, images, trial, gathered, say, stop)
+        _redact(trial, gathered)
         reason = gathered.reason
         if gathered.status is not TrialStatus.TARGET_FAILED:
             break
@@ -97,8 +104,10 @@ def _attempt(
     stop: threading.Event,
 ) -> None:
     began = time.monotonic()
+    redactor = _redactor(trial)
 
     def tell(line: str) -> None:
+        line = redactor.text(line)
         gathered.log.append(f"{time.monotonic() - began:8.3f} {line}")
         say(line)
 
@@ -127,7 +136,7 @@ def _live(
     entry = trial.entry
     if entry is not None and entry.missing_content:
         gathered.status = TrialStatus.CONTENT_MISSING
-        gathered.reason = f"not given: {'; '.join(entry.missing_content)} (give it with --content ID=FOLDER)"
+        gathered.reason = f"not given: {'; '.join(entry.missing_content)}"
         return
     if entry is not None and entry.product.id in images.failed:
         gathered.status, gathered.reason = TrialStatus.BUILD_FAILED, images.failed[entry.product.id]
@@ -206,7 +215,8 @@ def _one_environment(
             witness = stack.enter_context(Witness(engine, images.witness, marks))
             target = stack.enter_context(
                 stand_up(engine, prepared.environment, _node_images(prepared, images, entry), witness, marks,
-                         extras_of(entry.components() if entry else (), prepared.environment.nodes), stop)
+                         extras_of(entry.components() if entry else (), prepared.environment.nodes), stop,
+                         management=has_collector(entry.components() if entry else ()))
             )  # fmt: skip
         gathered.facts["isolation"] = target.proof
         gathered.facts["node_names"] = {name: node.names for name, node in target.nodes.items()}
@@ -233,7 +243,8 @@ def _with_product(
 ) -> None:
     tags = {part.id: images.products[entry.product.id, part.id][0] for part in entry.components()}
     marks = labels(prepared.definition.id, trial.trial_id)
-    with deploy(target, entry.product, entry.arm, tags, entry.content, marks, stop) as deployment:
+    with deploy(target, entry.product, entry.arm, tags, entry.content, marks, stop, entry.secrets) as deployment:
+        gathered.facts["isolation"] = (*target.proof, *deployment.proof)
         try:
             with _phase(gathered, "ready"):
                 tell("waiting for the product and its canary")
@@ -250,6 +261,9 @@ def _with_product(
             if not flushed:
                 gathered.status = TrialStatus.FLUSH_TIMED_OUT
                 gathered.reason = "its last canary never came: an absent alert proves nothing"
+        except TargetError:
+            deployment.check_stopped()  # what broke may be only what stopping the product took with it
+            raise
         finally:
             _collect(deployment, target, gathered)
 
@@ -282,10 +296,8 @@ def _replay(
     try:
         with _phase(gathered, "open sessions"):
             replay.open_sessions(steps)
-        _sample(target, deployment, gathered)
-        with _phase(gathered, "replay"):
+        with _sampled(target, deployment, gathered), _phase(gathered, "replay"):
             replay.run(steps, on_step, begins_s)
-        _sample(target, deployment, gathered)
     finally:
         if not stop.is_set():
             gathered.steps = replay.records()
@@ -307,6 +319,7 @@ def _collect(deployment: Deployment, target: Target, gathered: Gathered) -> None
     """Take what came, whatever happened; mark what ran outside the trial's nodes."""
     gathered.facts["canaries"] = tuple(deployment.canaries)
     gathered.facts["sources"] = deployment.collector.counts()
+    gathered.facts["conduct"] = deployment.conduct()
     gathered.steps = [*gathered.steps, *deployment.canary_steps]
     witness = target.witness
 
@@ -322,16 +335,30 @@ def _collect(deployment: Deployment, target: Target, gathered: Gathered) -> None
         gathered.log.append(f"left out: {left_out} telemetry records about processes outside the trial's nodes")
 
 
-def _sample(target: Target, deployment: Deployment | None, gathered: Gathered) -> None:
+@contextmanager
+def _sampled(target: Target, deployment: Deployment | None, gathered: Gathered) -> Iterator[None]:
     pids = {name: node.pid for name, node in target.nodes.items()} | (deployment.pids if deployment else {})
-    now = time.time_ns()
-    for name, counters in target.witness.usage(pids).items():
-        if counters is not None:
-            gathered.resources.append(
-                ResourceSample(
-                    time_ns=now, container=name, cpu_s=counters["cpu_s"], memory_bytes=int(counters["memory"])
-                )
-            )
+    sampling = Sampling(target.witness, pids)
+    try:
+        with sampling.running():
+            yield
+    finally:
+        gathered.resources = sampling.samples()
+
+
+def _redactor(trial: TrialPlan) -> Redactor:
+    return trial.entry.secrets.redactor() if trial.entry is not None else Redactor({})
+
+
+def _redact(trial: TrialPlan, gathered: Gathered) -> None:
+    """Take the product's secrets out of everything that was gathered: an attack may have found one, too."""
+    redactor = _redactor(trial)
+    gathered.reason = redactor.text(gathered.reason)
+    gathered.notes = [redactor.text(note) for note in gathered.notes]
+    gathered.log = [redactor.text(line) for line in gathered.log]
+    gathered.steps = [redactor.record(step) for step in gathered.steps]
+    gathered.alerts = [redactor.record(alert) for alert in gathered.alerts]
+    gathered.telemetry = [redactor.record(record) for record in gathered.telemetry]
 
 
 def _node_images(prepared: Prepared, images: Images, entry: ArmOfProduct | None) -> dict[str, str]:
@@ -404,7 +431,7 @@ def _record(
         "node_names": {},
         "process_truth": "none: the trial never got so far",
     }
-    return Trial.model_validate(
+    record = Trial.model_validate(
         defaults
         | gathered.facts
         | {
@@ -438,5 +465,7 @@ def _record(
             "blocks": product.blocks if product else False,
             "phases_s": gathered.phases_s,
             "provenance": provenance(engine),
+            "claims": product.claims if product else {},
         }
     )
+    return _redactor(trial).record(record)

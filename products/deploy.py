@@ -1,60 +1,37 @@
-"""Deploying a product: its components by their placement, its alerts into the collector, and its canaries.
+"""Deploying a product: its components, its alerts into the collector, its canaries, and what it did besides."""
 
-A product is hostile until shown otherwise: it gets the capabilities that its manifest declares (lint keeps
-them to the allow-list), no network of its own, no host path and no engine socket, and bounded memory, CPU and
-processes.
-"""
-
-import json
 import re
 import secrets
 import string
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from environments.engine import NOT_ANSWERING
-from environments.labels import TEARDOWN
 from environments.manifest import Role
-from environments.pipe import Pipe, attach, exec_pid, execute
 from environments.session import Session
-from environments.standing import RunningNode, Target, copy_into, remove_quietly, run_in
-from environments.sweep import undo
+from environments.standing import Target, run_in
 from environments.waiting import wait_until
+from products.certificate import new_certificate
 from products.collect import Collector
-from products.manifest import Arm, Ask, CanaryAction, Component, Product, Source
-from products.placement import is_in_node, named, node_of, shares_network
+from products.guard import Guard
+from products.manifest import Arm, Ask, CanaryAction, Product, Source, Transport
+from products.placement import named, node_of
+from products.running import Circumstances, RunningComponent, filled, start_component
+from products.secret import Secrets
+from products.sources import Sources
 from results.errors import ProductError, TargetError
 from results.records import Canary, Objects, StepExecution, StepKind, Text
-
-LINE_CAP = 1 << 20
-"""Bytes of one line that are kept; a product that never ends its line fills no memory."""
-
-
-class Lines:
-    """Cuts a stream into lines for the collector."""
-
-    def __init__(self, on_line: Callable[[bytes, int], None]) -> None:
-        """Deliver each line with the time (UTC ns) at which its end was received."""
-        self._on_line = on_line
-        self._rest = b""
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they come."""
-        received_ns = time.time_ns()
-        *lines, rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._on_line(line, received_ns)
-        self._rest = rest[:LINE_CAP]
 
 
 class Deployment:
     """A product that runs in a target."""
 
-    def __init__(self, target: Target, product: Product, arm: Arm, collector: Collector, stop: threading.Event) -> None:
+    def __init__(
+        self, target: Target, product: Product, arm: Arm, collector: Collector, given: Secrets, stop: threading.Event
+    ) -> None:
         """Nothing runs yet; see `deploy`."""
         self.target = target
         self.product = product
@@ -63,17 +40,20 @@ class Deployment:
         self.canaries: list[Canary] = []
         self.canary_steps: list[StepExecution] = []
         self.died = threading.Event()
-        self.pids: dict[str, int] = {}
-        """Component in a container of its own -> its first process, in the engine host's pid namespace."""
+        self.components: list[RunningComponent] = []
+        self._began_ns = time.time_ns()
+        self._stopped: str | None = None
+        self._guard = Guard(target, self._on_stopped)
+        self._redactor = given.redactor()
         self._stop = stop
-        self._containers: dict[str, str] = {}
         self._logs: dict[str, list[str]] = {}
         self._closing = False
         self._session: Session | None = None
 
     def ask(self, question: Ask) -> str | None:
         """What the running product answers, or None if its answer has not the declared form."""
-        _code, output = run_in(self.target.engine, self._containers[question.component], question.command)
+        _code, output = run_in(self.target.engine, self._container_of(question.component), question.command)
+        output = self._redactor.text(output)
         found = re.search(question.pattern, output)
         return (found.group(1) if found.groups() else found.group(0)).strip()[:500] if found else None
 
@@ -86,7 +66,7 @@ class Deployment:
         for component in self.product.components:
             if component.ready is None:
                 continue
-            command, container = component.ready.command, self._containers[component.id]
+            command, container = component.ready.command, self._container_of(component.id)
 
             def passes(command: Sequence[str] = command, container: str = container) -> bool:
                 self.check_alive()
@@ -99,14 +79,37 @@ class Deployment:
                 )
 
     def check_alive(self) -> None:
-        """Raises ProductError if a component has ended."""
+        """Raises ProductError if a component has ended or had to be stopped, TargetError if an intake has."""
+        self.check_stopped()
+        if any(running.intake is not None and running.intake.has_ended for running in self.components):
+            raise TargetError("an intake ended while the product ran")
         if self.died.is_set():
             raise ProductError(f"the product ended. {self.last_words()}")
+
+    def check_stopped(self) -> None:
+        """Raises ProductError if the product had to be stopped."""
+        if self._stopped is not None:
+            raise ProductError(f"it was stopped: {self._stopped}")
 
     def last_words(self) -> str:
         """The end of what the components wrote, for a person."""
         words = [f"{name}: {' | '.join(lines[-5:])}" for name, lines in self._logs.items() if lines]
-        return f"Last output: {'; '.join(words)[-800:]}" if words else "It wrote nothing."
+        said = f"Last output: {'; '.join(words)[-800:]}" if words else "It wrote nothing."
+        return " ".join([said, *self.collector.troubles()])
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Component in a container of its own -> its first process, in the engine host's pid namespace."""
+        return {running.definition.id: running.pid for running in self.components if running.node is None}
+
+    @property
+    def proof(self) -> tuple[str, ...]:
+        """How it was proven that no component has a way out, for those that have a network beyond their node's."""
+        return tuple(line for running in self.components for line in running.proof)
+
+    def conduct(self) -> tuple[str, ...]:
+        """What the product did that no product should, in words. To be asked while it still runs."""
+        return (*self._guard.conduct(), *self.collector.conduct(self._began_ns))
 
     def show_canary(self, phase: str) -> bool:
         """Do the product's canary and wait for its answer through the product's whole path.
@@ -194,144 +197,17 @@ class Deployment:
             )
         )
 
-    def _start(
-        self,
-        stack: ExitStack,
-        component: Component,
-        image: str,
-        content: Mapping[str, Path],
-        labels: Mapping[str, str],
-    ) -> None:
-        followed = self._followers(component)
-        if is_in_node(component):
-            container_id = self._node(component).container_id
-            self._start_in_node(stack, component, container_id, content, followed)
-        else:
-            container_id = self._start_beside(stack, component, image, content, labels, followed)
-        self._containers[component.id] = container_id
-        for index, (_kind, source) in enumerate(self.collector.sources):
-            if source.component == component.id and source.file is not None:
-                self._follow_file(stack, container_id, index, source.file, component)
-
-    def _start_beside(
-        self,
-        stack: ExitStack,
-        component: Component,
-        image: str,
-        content: Mapping[str, Path],
-        labels: Mapping[str, str],
-        followed: Callable[[bytes], None],
-    ) -> str:
-        engine = self.target.engine
-        marks = dict(labels)
-        if component.teardown:
-            marks[TEARDOWN] = json.dumps(list(component.teardown))
-        container = engine.client.containers.create(
-            image,
-            command=list(component.start),
-            environment=self._environment(component),
-            labels=marks,
-            init=True,
-            stdin_open=True,
-            network_mode=f"container:{self._node(component).container_id}" if shares_network(component) else "none",
-            pid_mode="host" if component.host_pid else None,
-            cap_drop=["ALL"],
-            cap_add=[need.capability for need in component.capabilities],
-            security_opt=["seccomp=unconfined"] if component.seccomp_unconfined else [],
-            mem_limit=component.mem_limit,
-            nano_cpus=int(component.cpus * 1e9),
-            pids_limit=component.pids_limit,
-        )
-        container_id = str(container.id)
-        stack.callback(remove_quietly, lambda: container.remove(force=True, v=True))
-        if component.teardown:
-            stack.callback(undo, engine, container, list(component.teardown))
-        for mount in self._content(component):
-            copy_into(engine, container_id, content[mount.id], mount.path)
-        words = Lines(lambda line, _ns: self._say(component.id, line))
-        pipe = Pipe(attach(engine, container_id), followed, words.feed, self._ended)
-        stack.callback(pipe.close)
-        container.start()
-        container.reload()
-        self.pids[component.id] = int(container.attrs["State"]["Pid"])
-        return container_id
-
-    def _start_in_node(
-        self,
-        stack: ExitStack,
-        component: Component,
-        container_id: str,
-        content: Mapping[str, Path],
-        followed: Callable[[bytes], None],
-    ) -> None:
-        engine = self.target.engine
-        for mount in self._content(component):
-            copy_into(engine, container_id, content[mount.id], mount.path)
-        exec_id, raw = execute(engine, container_id, component.start, environment=self._environment(component))
-        words = Lines(lambda line, _ns: self._say(component.id, line))
-        pipe = Pipe(raw, followed, words.feed, self._ended)
-        stack.callback(pipe.close)
-        pid = exec_pid(engine, exec_id)
-        if pid is not None:
-            self.target.track(self._node(component).name, pid)
-
-    def _followers(self, component: Component) -> Callable[[bytes], None]:
-        """What receives the component's stdout: its last words, and the sources that read it."""
-        indices = [
-            index
-            for index, (_kind, source) in enumerate(self.collector.sources)
-            if source.component == component.id and source.container_log
-        ]
-
-        def on_line(line: bytes, received_ns: int) -> None:
-            self._say(component.id, line)
-            for index in indices:
-                self.collector.feed(index, line, received_ns)
-
-        return Lines(on_line).feed
-
-    def _follow_file(self, stack: ExitStack, container_id: str, index: int, path: str, component: Component) -> None:
-        """Follow a log file in a component's container, over rotation, from its beginning."""
-        lines = Lines(lambda line, received_ns: self.collector.feed(index, line, received_ns))
-        command = ["tail", "-n", "+1", "-s", "0.2", "-F", path]
-        exec_id, raw = execute(self.target.engine, container_id, command, stdin=False)
-        pipe = Pipe(raw, lines.feed, lambda _data: None, lambda: None)
-        stack.callback(pipe.close)
-        pid = exec_pid(self.target.engine, exec_id)
-        if pid is not None and is_in_node(component):
-            self.target.track(self._node(component).name, pid)
-
-    def _environment(self, component: Component) -> dict[str, str]:
-        facts = {}
-        name = node_of(component, self.target.definitions())
-        if name is not None:
-            node = self.target.nodes[name]
-            facts = {"node_pid": str(node.pid), "node_address": node.addresses[0] if node.addresses else ""}
-        for name, other in self.target.nodes.items():
-            facts[f"{name}_address"] = other.addresses[0] if other.addresses else ""
-        changed = self.arm.components.get(component.id)
-        environment = {**component.environment, **(changed.environment if changed else {})}
-        return {name: filled(value, facts) for name, value in environment.items()}
-
-    def _node(self, component: Component) -> RunningNode:
-        """The node that a component sits in or watches.
-
-        Raises:
-            TargetError: the environment has none (preparing a campaign refuses such a product).
-        """
-        name = node_of(component, self.target.definitions())
-        if name is None:
-            raise TargetError(f"component {component.id!r} has no node in this environment")
-        return self.target.nodes[name]
-
-    def _content(self, component: Component) -> tuple[Any, ...]:
-        changed = self.arm.components.get(component.id)
-        return component.content + (changed.content if changed else ())
-
     def _say(self, component: str, line: bytes) -> None:
         words = self._logs.setdefault(component, [])
-        words.append(line[:500].decode("utf-8", "backslashreplace"))
+        words.append(self._redactor.line(line)[:500].decode("utf-8", "backslashreplace"))
         del words[:-50]
+
+    def _container_of(self, component: str) -> str:
+        return next(running.container_id for running in self.components if running.definition.id == component)
+
+    def _on_stopped(self, why: str) -> None:
+        self._stopped = why
+        self.died.set()
 
     def _ended(self) -> None:
         if not self._closing:
@@ -354,17 +230,19 @@ def deploy(
     content: Mapping[str, Path],
     labels: Mapping[str, str],
     stop: threading.Event,
+    given: Secrets | None = None,
 ) -> Iterator[Deployment]:
     """A product in a target for as long as the block lasts; always taken down, its kernel state undone.
 
     Args:
-        target: the running environment.
+        target: the running environment; stood up with `management` if the product has a collector.
         product: what to deploy.
         arm: in which configuration.
-        images: component -> image tag (for sensors; a node's product is in the node's image).
+        images: component -> image tag (for those beside the nodes; a node's product is in the node's image).
         content: content id -> folder that the user gave.
         labels: for every resource.
         stop: set to give up waiting.
+        given: the product's secrets (see `find_secrets`); if not given, none but a drawn one for webhooks.
 
     Raises:
         ProductError: a component does not start.
@@ -376,28 +254,47 @@ def deploy(
         node = node_of(part, target.definitions())
         return None if node is None else target.witness.host_pid(node_pid, target.roots[node])
 
-    collector = Collector(sources_of(product, arm), translate)
-    deployment = Deployment(target, product, arm, collector, stop)
+    known = given if given is not None else Secrets().drawn_for(product, arm)
+    collector = Collector(sources_of(product, arm), translate, redactor=known.redactor())
+    deployment = Deployment(target, product, arm, collector, known, stop)
     with ExitStack() as stack:
-        try:
-            for component in product.components:
-                deployment._start(stack, component, images.get(component.id, ""), content, labels)
-        except NOT_ANSWERING as error:
-            try:
-                target.engine.client.ping()
-            except NOT_ANSWERING:
-                raise TargetError(f"the engine went away while the product was deployed: {error}") from error
-            raise ProductError(f"component {component.id!r} does not start: {error}") from error
+        _start(stack, deployment, images, content, labels, known)
         try:
             yield deployment
         finally:
             deployment._closing = True
+            deployment._guard.end()
             deployment.close_session()
 
 
-def filled(text: str, values: Mapping[str, str]) -> str:
-    """Replace each `${name}` that has a value; everything else, `$$` too, stays as it is written."""
-    return re.sub(r"\$\{(\w+)\}", lambda match: values.get(match.group(1), match.group(0)), text)
+def _start(
+    stack: ExitStack,
+    deployment: Deployment,
+    images: Mapping[str, str],
+    content: Mapping[str, Path],
+    labels: Mapping[str, str],
+    given: Secrets,
+) -> None:
+    """Start every component, and the guard over them."""
+    product, collector, target = deployment.product, deployment.collector, deployment.target
+    uses_tls = any(s.syslog is not None and s.syslog.transport is Transport.TLS for _kind, s in collector.sources)
+    certificate = new_certificate() if uses_tls else None
+    circumstances = Circumstances(
+        target, product, deployment.arm, images, content, labels, given, certificate, deployment._say, deployment._ended
+    )
+    name = ""
+    try:
+        for component in product.components:
+            name = component.id
+            sources = Sources(component.id, collector, given, certificate)
+            deployment.components.append(start_component(stack, circumstances, component, sources))
+        deployment._guard.begin(deployment.components)
+    except NOT_ANSWERING as error:
+        try:
+            target.engine.client.ping()
+        except NOT_ANSWERING:
+            raise TargetError(f"the engine went away while the product was deployed: {error}") from error
+        raise ProductError(f"component {name!r} does not start: {error}") from error
 
 
 def _nonce() -> str:

@@ -6,8 +6,10 @@ Capabilities come from an allow-list per placement. What is not on it is refused
 from collections.abc import Iterator
 from pathlib import Path
 
+from environments.manifest import Environment
 from products.lint_source import findings
 from products.manifest import Ask, CanaryAction, Component, Placement, Product, Source, read_product
+from products.placement import named, node_of, shares_network
 from results.documents import Lines, load_yaml
 from results.errors import ContentError, Problem
 from results.patterns import objection
@@ -101,6 +103,41 @@ def lint_product(folder: Path) -> list[Problem]:
         if question.component not in components:
             report((*place, "component"), question.component, ", ".join(sorted(components)), "Name a component.")
     return report.problems
+
+
+def misplaced(product: Product, path: Path, environment: Environment | None) -> list[Problem]:
+    """What a product needs of an environment and does not find there; the product's folder alone can't tell.
+
+    Args:
+        product: linted.
+        path: its manifest.
+        environment: where it is to run; None if that could not be read.
+    """
+    if environment is None:
+        return []
+    _data, lines = load_yaml(path)
+    report = _Report(path, lines)
+    nodes, where = environment.nodes, f"environment {environment.id!r}"
+    for index, component in enumerate(product.components):
+        place = ("components", index)
+        if component.placement is Placement.GATEWAY and node_of(component, nodes) is None:
+            found = f"placement gateway in {where}, which has no node with that role"
+            report((*place, "placement"), found, "an environment with a gateway", "Choose another environment.")
+        elif _needs_node(component) and node_of(component, nodes) is None:
+            found = f"{component.node!r}, which {where} does not have"
+            report((*place, "node"), found, f"a node or a role of it: {', '.join(nodes)}", "Name one of them.")
+        if component.mirrors is not None and component.mirrors not in environment.networks:
+            found = f"{component.mirrors!r}, which {where} does not have"
+            report((*place, "mirrors"), found, f"a network of it: {', '.join(environment.networks)}", "Name one.")
+    for where_canary, canary in _canaries(product):
+        if named(canary.node, nodes) is None:
+            found = f"{canary.node!r}, which {where} does not have"
+            report((*where_canary, "node"), found, f"a node or a role of it: {', '.join(nodes)}", "Name one of them.")
+    return report.problems
+
+
+def _needs_node(component: Component) -> bool:
+    return component.placement is Placement.NODE or component.host_pid or shares_network(component)
 
 
 def _lint_component(folder: Path, component: Component, place: tuple[str | int, ...], report: _Report) -> None:

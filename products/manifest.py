@@ -136,6 +136,8 @@ class Component(Definition):
     mem_limit: Size = "2g"
     cpus: float = 1.0
     pids_limit: int = 512
+    disk_limit: Size = "2g"
+    """What it may write to disk; more, and it is stopped and has failed. In a node: what the node writes."""
     content: tuple[ContentMount, ...] = ()
 
 

@@ -41,6 +41,11 @@ def shares_network(component: Component) -> bool:
     )
 
 
+def has_collector(components: Iterable[Component]) -> bool:
+    """Whether the nodes must be given a network on which they reach a collector."""
+    return any(component.placement is Placement.COLLECTOR for component in components)
+
+
 def extras_of(components: Iterable[Component], nodes: Mapping[str, Node]) -> dict[str, NodeExtra]:
     """Node -> what the components in it need beyond the node's own rights."""
     found: dict[str, NodeExtra] = {}

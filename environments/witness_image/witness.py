@@ -24,6 +24,9 @@ import struct
 import sys
 import time
 
+import counters
+import mirror
+
 # linux/connector.h, linux/cn_proc.h
 NETLINK_CONNECTOR = 11
 CN_IDX_PROC = 1
@@ -44,8 +47,6 @@ READ_CAP = 1 << 20
 FACT_TIMEOUT_S = 10
 DESCRIBED_CAP = 20_000
 LAYER_CAP = 200_000
-GRAPH = "/graph"
-"""Where the engine's folder is, read-only."""
 KINDS = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "folder",
@@ -251,7 +252,10 @@ def begin(work):
             answer = work()
         except OSError as error:
             answer = {"error": f"{error.strerror}: {error.filename or ''}"}
-        os.write(writer, json.dumps(answer).encode())
+        except (KeyError, ValueError) as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        with os.fdopen(writer, "wb") as file:  # an answer may be larger than the pipe
+            file.write(json.dumps(answer).encode())
         os._exit(0)
     os.close(writer)
     return child, reader
@@ -342,7 +346,7 @@ def layer(request):
     In overlayfs's upper folder a deleted path is a character device 0:0; a folder that replaced the image's is marked
     opaque (Linux, Documentation/filesystems/overlayfs.rst).
     """
-    top = GRAPH + request["folder"]
+    top = counters.GRAPH + request["folder"]
     changed, deleted = [], []
     for place, folders, files in os.walk(top):
         inside = place[len(top) :]
@@ -468,6 +472,7 @@ class Reach:
         """Start trying."""
         self.number = request["id"]
         self.left = {}  # descriptor -> (node, child, what came so far)
+        self.nodes = {}
         self.answers = {}
         for name, pid in request["pids"].items():
             child, reader = begin(lambda pid=pid: probe(pid, request))
@@ -483,7 +488,8 @@ class Reach:
         os.close(descriptor)
         del self.left[descriptor]
         _pid, code = os.waitpid(child, 0)
-        self.answers[name] = json.loads(data) if data else {"error": f"no answer (wait status {code})"}
+        self.nodes[name] = json.loads(data) if data else {"error": f"no answer (wait status {code})"}
+        self.answers = {"answers": self.nodes}
         return not self.left
 
 
@@ -510,37 +516,33 @@ def probe(pid, request):
     return answers
 
 
-def usage(request):
-    """CPU seconds and memory bytes of containers, by the cgroup of their first process."""
-    found = {}
-    for name, pid in request["pids"].items():
-        try:
-            with open(f"/proc/{pid}/cgroup") as file:
-                groups = [line.rstrip("\n").split(":", 2) for line in file]
-        except OSError:
-            continue
-        found[name] = read_counters({controller: path for _n, names, path in groups for controller in names.split(",")})
-    return {"usage": found}
+UNANSWERABLE = (OSError, KeyError, ValueError, mirror.Failed)
+"""What answering may raise, e.g. when a node goes down while it is looked at."""
+LATER = {"weigh": counters.weigh, "read_files": counters.read_files}
+"""What may take long: done in a child, while others are answered."""
 
 
-def read_counters(groups):
-    """Counters in cgroup v2 (one group named '') or v1 (a group a controller)."""
-    top = "/cgroup"  # the engine host's, read-only
-    cpu_s = memory = None
-    try:
-        if "cpuacct" in groups:
-            with open(f"{top}/cpuacct{groups['cpuacct']}/cpuacct.usage") as file:
-                cpu_s = int(file.read()) / 1e9
-            with open(f"{top}/memory{groups['memory']}/memory.usage_in_bytes") as file:
-                memory = int(file.read())
-        else:
-            with open(f"{top}{groups['']}/cpu.stat") as file:
-                cpu_s = int(dict(line.split() for line in file)["usage_usec"]) / 1e6
-            with open(f"{top}{groups['']}/memory.current") as file:
-                memory = int(file.read())
-    except (OSError, KeyError, ValueError):
-        return None
-    return {"cpu_s": cpu_s, "memory": memory}
+class Later:
+    """One question that a child answers."""
+
+    def __init__(self, request):
+        """Start it."""
+        self.number = request["id"]
+        self.child, reader = begin(lambda: LATER[request["op"]](request))
+        self.left = {reader: bytearray()}
+        self.answers = {}
+
+    def read(self, descriptor):
+        """Take what came; True when that was all."""
+        more = os.read(descriptor, 1 << 20)
+        if more:
+            self.left[descriptor] += more
+            return False
+        os.close(descriptor)
+        data = self.left.pop(descriptor)
+        _pid, code = os.waitpid(self.child, 0)
+        self.answers = json.loads(data) if data else {"error": f"no answer (wait status {code})"}
+        return True
 
 
 def answer(truth, request):
@@ -574,8 +576,12 @@ def answer(truth, request):
         return look_at_facts(request)
     if operation == "host_addresses":
         return host_addresses()
+    if operation == "mirror":
+        return mirror.connect(request["bridge"], request["pid"])
+    if operation == "unmirror":
+        return mirror.remove(request["name"])
     if operation == "usage":
-        return usage(request)
+        return counters.usage(request)
     return {"error": f"unknown operation {operation!r}"}
 
 
@@ -595,7 +601,7 @@ def main():
         for descriptor in [one for one in ready if one in trying]:
             attempt = trying.pop(descriptor)
             if attempt.read(descriptor):
-                say({"id": attempt.number, "answers": attempt.answers})
+                say({"id": attempt.number, **attempt.answers})
             elif descriptor in attempt.left:
                 trying[descriptor] = attempt
         if 0 not in ready:
@@ -607,13 +613,18 @@ def main():
         *lines, buffer = buffer.split(b"\n")
         for line in lines:
             request = json.loads(line)
-            if request["op"] == "reach":
-                attempt = Reach(request)
+            if request["op"] == "reach" or request["op"] in LATER:
+                attempt = Reach(request) if request["op"] == "reach" else Later(request)
                 trying.update(dict.fromkeys(attempt.left, attempt))
                 continue
             try:
                 reply = answer(truth, request)
-            except (OSError, KeyError, ValueError) as error:  # a node that went down while it was looked at
+            except (
+                OSError,
+                KeyError,
+                ValueError,
+                mirror.Failed,
+            ) as error:  # a node that went down while it was looked at
                 reply = {"error": f"{type(error).__name__}: {error}"}
             truth.drain()  # whatever happened before the reply is reported before it
             say({"id": request["id"], **reply})

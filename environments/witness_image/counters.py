@@ -1,0 +1,184 @@
+"""What containers take and what is in their files: cgroup counters, bytes on disk, files as they were at one moment."""
+
+import base64
+import hashlib
+import os
+import stat
+
+CGROUP = "/cgroup"
+"""The engine host's, read-only."""
+GRAPH = "/graph"
+"""Where the engine's folder is, read-only."""
+READ_FILES_CAP = 16 << 20
+READINGS = 5
+
+
+def usage(request):
+    """Counters of containers, by the cgroup and the network namespace of their first process."""
+    found = {}
+    for name, pid in request["pids"].items():
+        counters = counters_of(groups_of(pid))
+        if counters["cpu_s"] is not None and counters["memory"] is not None:
+            found[name] = counters | traffic(pid)
+    return {"usage": found}
+
+
+def groups_of(pid):
+    """Controller -> folder of a process's cgroup; '' for cgroup v2's only one. Empty if it is gone."""
+    try:
+        with open(f"/proc/{pid}/cgroup") as file:
+            rows = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        return {}
+    paths = {controller: path for _number, names, path in rows for controller in names.split(",")}
+    if "memory" not in paths and "" in paths:
+        return {"": CGROUP + paths[""]}
+    return {name: f"{CGROUP}/{name}{path}" for name, path in paths.items() if name}
+
+
+def counters_of(groups):
+    """Counters in cgroup v2 (one group named '') or v1 (a group a controller); None for what the kernel lacks."""
+    if "" in groups:
+        own = groups[""]
+        events, pids = table(f"{own}/memory.events"), table(f"{own}/pids.events")
+        blocks = [field.split("=") for row in lines(f"{own}/io.stat") for field in row.split()[1:]]
+        spent = table(f"{own}/cpu.stat").get("usage_usec")
+        return {
+            "cpu_s": None if spent is None else spent / 1e6,
+            "memory": number(f"{own}/memory.current"),
+            "memory_peak": number(f"{own}/memory.peak"),
+            "disk_read": summed(blocks, "rbytes"),
+            "disk_write": summed(blocks, "wbytes"),
+            "oom_kills": events.get("oom_kill"),
+            "forks_refused": pids.get("max"),
+        }
+    memory, blkio = groups.get("memory", ""), groups.get("blkio", "")
+    rows = [row.split() for row in lines(f"{blkio}/blkio.throttle.io_service_bytes")]
+    blocks = [(row[1], row[2]) for row in rows if len(row) == 3]
+    spent = number(f"{groups.get('cpuacct', '')}/cpuacct.usage")
+    return {
+        "cpu_s": None if spent is None else spent / 1e9,
+        "memory": number(f"{memory}/memory.usage_in_bytes"),
+        "memory_peak": number(f"{memory}/memory.max_usage_in_bytes"),
+        "disk_read": summed(blocks, "Read") if rows else None,
+        "disk_write": summed(blocks, "Write") if rows else None,
+        "oom_kills": table(f"{memory}/memory.oom_control").get("oom_kill"),
+        "forks_refused": table(f"{groups.get('pids', '')}/pids.events").get("max"),
+    }
+
+
+def lines(path):
+    """Lines of a small file of the kernel's; none if it is not there."""
+    try:
+        with open(path) as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def number(path):
+    """The number in a file of the kernel's; None if it is not there."""
+    text = "".join(lines(path)).strip()
+    return int(text) if text.isdigit() else None
+
+
+def table(path):
+    """`name number` lines of a file of the kernel's."""
+    rows = [row.split() for row in lines(path)]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+def summed(pairs, wanted):
+    """The sum over all disks of one kind of bytes."""
+    return sum(int(pair[1]) for pair in pairs if len(pair) == 2 and pair[0] == wanted)
+
+
+def traffic(pid):
+    """Bytes over all interfaces of a process's network namespace but the loopback."""
+    rows = [row.replace(":", " ").split() for row in lines(f"/proc/{pid}/net/dev")[2:]]
+    rows = [row for row in rows if row[0] != "lo"]
+    return {"network_in": sum(int(row[1]) for row in rows), "network_out": sum(int(row[9]) for row in rows)}
+
+
+def weigh(request):
+    """Bytes on disk of folders of the engine's, and of files that a container's processes hold open but deleted."""
+    found = {}
+    for name, where in request["containers"].items():
+        folders = [size_below(GRAPH + folder) for folder in where["folders"]]
+        found[name] = sum(folders) + held_open(where["pid"])
+    return {"bytes": found}
+
+
+def size_below(folder):
+    """Bytes that the files below a folder take on disk."""
+    total, waiting = 0, [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    state = entry.stat(follow_symlinks=False)
+                    total += state.st_blocks * 512
+                    if stat.S_ISDIR(state.st_mode):
+                        waiting.append(entry.path)
+        except OSError:
+            continue
+    return total
+
+
+def held_open(pid):
+    """Bytes of deleted files that the processes of a container still hold open."""
+    groups = groups_of(pid)
+    own = groups.get("", groups.get("pids", groups.get("memory")))
+    found = {}
+    for member in lines(f"{own}/cgroup.procs") if own else ():
+        try:
+            for descriptor in os.scandir(f"/proc/{member}/fd"):
+                state = os.stat(descriptor.path)
+                if stat.S_ISREG(state.st_mode) and not state.st_nlink:
+                    found[state.st_dev, state.st_ino] = state.st_blocks * 512
+        except OSError:
+            continue
+    return sum(found.values())
+
+
+def read_files(request):
+    """Files of a container that belong together, as they were at one moment; nothing if they are as known.
+
+    They are read twice: what is the same both times was not being written.
+    """
+    os.chroot(f"/proc/{request['pid']}/root")
+    os.chdir("/")
+    paths = [request["path"] + part for part in request["parts"]]
+    for _attempt in range(READINGS):
+        files = [whole(path) for path in paths]
+        if files[0] is None:
+            return {"digest": None, "files": None}
+        if sum(len(data) for data in files if data) > READ_FILES_CAP:
+            return {"error": f"more than {READ_FILES_CAP} bytes"}
+        digest = digest_of(files)
+        if digest == digest_of([whole(path) for path in paths]):
+            break
+    else:
+        return {"error": "it is written all the time"}
+    if digest == request["known"]:
+        return {"digest": digest, "files": None}
+    encoded = [None if data is None else base64.b64encode(data).decode() for data in files]
+    return {"digest": digest, "files": dict(zip(request["parts"], encoded, strict=True))}
+
+
+def whole(path):
+    """A regular file's bytes up to the cap; None if it is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(READ_FILES_CAP + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def digest_of(files):
+    """SHA-256 over files, missing ones told from empty ones."""
+    digest = hashlib.sha256()
+    for data in files:
+        digest.update(b"-" if data is None else b"%d:" % len(data) + data)
+    return digest.hexdigest()
