@@ -13,6 +13,9 @@ from pipelines.campaign import all_procedures, uses
 from pipelines.definition import CampaignDefinition, of_part
 from pipelines.registry import PROCEDURES, campaigns, find, folders
 from products.lint import lint_product
+from products.lint_mapping import lint_mapping
+from products.mapping import FILE as MAPPING
+from products.mapping import mapping_folders
 from results.documents import read_document
 from results.errors import ContentError, Problem
 from results.paths import state_folder
@@ -22,7 +25,7 @@ def lint_everything(attack: Path | None = None) -> list[Problem]:
     """Every problem of the checkout's content."""
     paths = [folder for kind in ("product", "environment", "plan") for folder in folders(kind)]
     paths += PROCEDURES
-    return lint_paths([*paths, *campaigns()], attack)
+    return lint_paths([*paths, *mapping_folders(), *campaigns()], attack)
 
 
 def lint_paths(paths: list[Path], attack: Path | None = None) -> list[Problem]:
@@ -37,6 +40,8 @@ def _lint(path: Path, attack: Path | None) -> list[Problem]:
     try:
         if (path / "product.yaml").is_file():
             return lint_product(path)
+        if (path / MAPPING).is_file():
+            return lint_mapping(path)
         if (path / "environment.yaml").is_file():
             return lint_environment(path)
         if (path / "plan.yaml").is_file():

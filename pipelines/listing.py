@@ -10,6 +10,7 @@ from pipelines.definition import CampaignDefinition, of_part
 from pipelines.procedures import Selector, rows
 from pipelines.registry import campaigns, folders
 from products.manifest import read_product
+from products.mapping import mapping_folders, read_mapping
 from results.documents import read_document
 from results.errors import EvaluationError
 from results.paths import runs_folder
@@ -35,6 +36,7 @@ def listing(kind: str, folders_of: Sequence[Path] = (), selector: Selector | Non
         "plans": _plans,
         "environments": _environments,
         "campaigns": _campaigns,
+        "mappings": _mappings,
         "procedures": lambda: rows(folders_of, selector or Selector()),
         "results": _results,
     }
@@ -86,6 +88,20 @@ def _campaigns() -> list[Row]:
         plans = " ".join(part.plan for part in definition.blocks())
         found.append({"id": definition.id, "plan": plans, "repetitions": definition.repetitions, "arms": arms})
     return found
+
+
+def _mappings() -> list[Row]:
+    found = [read_mapping(folder) for folder in mapping_folders()]
+    return [
+        {
+            "id": entry.id,
+            "product": entry.product,
+            "vendor": entry.vendor,
+            "format": entry.format.value,
+            "status": entry.status,
+        }
+        for entry in found
+    ]
 
 
 def _results() -> list[Row]:

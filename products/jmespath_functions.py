@@ -1,6 +1,7 @@
 """What JMESPath lacks for logs. Every function answers null to what it can't do; none raises for a value's sake."""
 
 import json
+import ntpath
 import posixpath
 import re
 from datetime import UTC, datetime, tzinfo
@@ -95,8 +96,11 @@ class LogFunctions(functions.Functions):
 
     @functions.signature({"types": []}, {"types": []})
     def _func_path_join(self, folder: object, name: object) -> str | None:
-        """`path_join(folder, name)`: with one slash between; null unless both are there. An absolute name stands."""
-        return posixpath.join(folder, name) if isinstance(folder, str) and isinstance(name, str) else None
+        """`path_join(folder, name)`: one path; null unless both are there. Windows' folders keep their backslash."""
+        if not isinstance(folder, str) or not isinstance(name, str):
+            return None
+        is_windows = "\\" in folder and "/" not in folder
+        return ntpath.join(folder, name) if is_windows else posixpath.join(folder, name)
 
 
 PLAIN = jmespath.Options(custom_functions=LogFunctions())

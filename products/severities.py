@@ -27,12 +27,22 @@ BANDS: dict[str, tuple[tuple[float, ...], tuple[str, ...]]] = {
     "wazuh": ((7, 12, 15), WORDS[1:]),
     # Elastic's risk score: low to 21, medium to 47, high to 73, critical above, its rules' defaults.
     "0-100": ((22, 48, 74), WORDS[1:]),
+    # CrowdStrike Falcon: steps of 20, as its Severity and SeverityName go together (30 low, 70 high).
+    "crowdstrike": ((20, 40, 60, 80), WORDS),
     # Suricata and Snort: priority 1 is the highest; 4 and above are informational.
     "priority": ((2, 3, 4), ("high", "medium", "low", "informational")),
     # OCSF severity_id: 1 informational … 5 critical, 6 fatal.
     "ocsf": ((2, 3, 4, 5), WORDS),
 }
-LIMITS = {"cef": (0, 10), "syslog": (0, 7), "wazuh": (0, 16), "0-100": (0, 100), "priority": (1, 255), "ocsf": (1, 6)}
+LIMITS = {
+    "cef": (0, 10),
+    "syslog": (0, 7),
+    "wazuh": (0, 16),
+    "0-100": (0, 100),
+    "crowdstrike": (0, 100),
+    "priority": (1, 255),
+    "ocsf": (1, 6),
+}
 SCALES = ("words", *BANDS)
 
 
