@@ -121,3 +121,29 @@ def test_sigma_alert_carries_the_rule_and_its_techniques_and_the_process():
             "user": "0",
         }
     ]
+
+
+def test_modsecurity_request_over_the_limit_is_an_alert_and_one_below_it_is_telemetry():
+    """Else CRS's notices, which nobody is told of, would count as alerts, or its refusals not as prevention."""
+    attack, unreadable = read_sample("modsecurity_crs", "tuned", "alerts", "modsecurity_crs.log")
+    assert attack == {
+        "time_ns": 1795873713000000000,
+        "rule_id": "942100",
+        "rule_name": "SQL Injection Attack Detected via libinjection",
+        "title": "Inbound Anomaly Score Exceeded (Total Score: 25), rules 942100 942130 942180 942330 942390 949110",
+        "severity": "critical",
+        "action": "blocked",
+        "source_address": "127.0.0.1",
+        "destination_address": "127.0.0.1",
+        "destination_port": 80,
+        "source_port": 54042,
+        "url": "/items?q=1%27%20or%201=1--",
+    }
+    assert (unreadable["rule_id"], unreadable["title"]) == ("200002", "Failed to parse request body., rules 200002")
+    (notice,) = read_sample("modsecurity_crs", "tuned", "telemetry", "modsecurity_crs.log")
+    assert (notice["rule_id"], notice["severity"], notice["url"], notice.get("action")) == (
+        "920350",
+        "medium",
+        "/items?q=hammer",
+        None,
+    )
