@@ -4,37 +4,59 @@ No marker is planted. Evidence, strongest first: container, process lineage, obj
 observation is attributed by the strongest kind that points at exactly one step. If the strongest kind it has
 fits several steps equally well, the next kind may decide among them; if none does, it is ambiguous and counts
 for nobody. A step that began after an observation's own time can't have caused it.
+
+An observation may name other steps' processes or objects besides: it then counts for those, too (`correlated`), if it
+holds their minimum evidence; else whoever runs as a user that an earlier step made would credit that step.
+
+All of this is worked out by column (`results.pointers`, `results.intervals`). Only observations whose evidence
+fits several steps are looked at in Python, once for each distinct case.
 """
 
-import re
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from results.records import (
-    Attribution,
-    AttributionStatus,
-    Condition,
-    Kind,
-    Observation,
-    Process,
-    StepExecution,
-    StepKind,
-)
+import numpy as np
+import numpy.typing as npt
 
-CLOCK_SLACK_NS = 1_000_000
-"""Products round their times; a millisecond is the coarsest that still orders two steps."""
-SEARCHED = 64 * 1024
-NANO = 1_000_000_000
+from results.columns import Batch
+from results.criteria import Criteria
+from results.intervals import Answers, Bools, Ints
+from results.irregular import Irregular
+from results.pointers import NAMED, TIME, Pointers
+from results.quality import unknown_nodes
+from results.records import AttributionStatus, StepExecution, StepKind
+
+CANDIDATES_SHOWN = 20
+"""Of the steps that an ambiguous observation fits; a name like `root` may fit thousands."""
+Words = npt.NDArray[np.uint64]
+STATUSES = tuple(AttributionStatus)
+ATTRIBUTED, AMBIGUOUS, UNATTRIBUTED, HARNESS = range(len(STATUSES))
+FIELDS = (
+    "observation_id", "time_ns", "received_ns", "techniques", "tactics", "action", "node", "pid", "parent_pid",
+    "file_path", "url", "user", "source_address", "destination_address", "destination_port", "container_id",
+    "canary", "outside",
+)  # fmt: skip
+"""Columns of an observation that attribution and verdicts read, besides those that criteria name."""
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Steps that one kind of evidence points at."""
+@dataclass
+class Claims:
+    """What became of each observation of a batch."""
 
-    kind: Kind
-    steps: tuple[int, ...]
-    matched: dict[str, str]
+    status: Ints
+    """Place in `STATUSES`."""
+    step: Ints
+    """Place in `Attributor.steps`; -1 for none."""
+    evidence: Ints
+    """Place in `results.pointers.EVIDENCE`; -1 for none."""
+    meets: Bools
+    """It holds the step's minimum evidence."""
+    irregular: Ints
+    """`Irregular` flags about names."""
+    candidates: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Row -> the steps that fitted, where more than one did."""
+    more: list[tuple[int, int, int]] = field(default_factory=list)
+    """(row, step, evidence): steps that it names besides, and whose minimum evidence it holds."""
 
 
 class Attributor:
@@ -46,165 +68,145 @@ class Attributor:
         """Index the steps that ran.
 
         Args:
-            steps: of the trial, canaries included.
+            steps: of the trial, canaries included, with lent criteria (`results.criteria.lend`).
             node_names: node -> every name that a product may call it by.
             latency_s: the product's declared latency.
         """
-        self._steps = [step for step in steps if step.started_ns is not None]
-        self._steps.sort(key=lambda step: step.started_ns or 0)
-        self._starts = [step.started_ns or 0 for step in self._steps]
-        self._latency_ns = int(latency_s * NANO)
-        self._node_of = {name: node for node, names in node_names.items() for name in (*names, node)}
-        self._pids: dict[int, list[tuple[int, Process]]] = {}
-        self._objects: dict[tuple[str, str], list[int]] = {}
-        self._directories: dict[str, list[int]] = {}
-        self._on_node: dict[str, list[int]] = {}
-        self._in_container: dict[str, list[int]] = {}
-        for index, step in enumerate(self._steps):
-            self._on_node.setdefault(step.node, []).append(index)
-            self._in_container.setdefault(step.container_id, []).append(index)
-            for process in step.processes:
-                self._pids.setdefault(process.pid, []).append((index, process))
-            self._index_objects(index, step)
-        self._longest_ns = max((self._end(index) - self._starts[index] for index in range(len(self._steps))), default=0)
+        ran = [step for step in steps if step.started_ns is not None]
+        self.steps = tuple(sorted(ran, key=lambda step: step.started_ns or 0))
+        self.criteria = Criteria([step.criteria for step in self.steps])
+        self._pointers = Pointers(self.steps, node_names, latency_s)
+        self._canary = np.array([*(step.kind is StepKind.CANARY for step in self.steps), False])
 
-    def attribute(self, trial_id: str, observation: Observation, alert: bool) -> Attribution:
-        """Attribute one observation."""
+    def node_of(self, name: str) -> str | None:
+        """The node that a product calls by a name."""
+        return self._pointers.node_of.get(name)
 
-        def claim(
-            status: AttributionStatus, index: int | None = None, found: _Found | None = None, many: Sequence[int] = ()
-        ) -> Attribution:
-            step = self._steps[index] if index is not None else None
-            return Attribution(
-                trial_id=trial_id,
-                observation_id=observation.observation_id,
-                alert=alert,
-                status=status,
-                step_id=step.step_id if step else None,
-                kind=found.kind if found else None,
-                candidates=tuple(self._steps[one].step_id for one in many),
-                matched=found.matched if found else {},
-                meets_criteria=step is not None and meets(step.criteria, observation),
-            )
+    def attribute(self, batch: Batch, moments: Ints) -> Claims:
+        """Attribute a batch.
 
-        if observation.canary or observation.outside:
-            return claim(AttributionStatus.HARNESS)
-        candidates: tuple[int, ...] = ()
-        for found in self._evidence(observation):
-            fitting = tuple(i for i in found.steps if not candidates or i in candidates)
-            if len(fitting) == 1:
-                canary = self._steps[fitting[0]].kind is StepKind.CANARY
-                status = AttributionStatus.HARNESS if canary else AttributionStatus.ATTRIBUTED
-                return claim(status, fitting[0], found)
-            candidates = fitting or candidates
-        if candidates:
-            return claim(AttributionStatus.AMBIGUOUS, many=candidates)
-        return claim(AttributionStatus.UNATTRIBUTED)
+        Args:
+            batch: with the columns `FIELDS` and those that `criteria.fields` names.
+            moments: when each observation is placed (`results.quality.Times.moment`).
+        """
+        own = batch.flags("canary") | batch.flags("outside")
+        answers = self._pointers.ask(batch, moments)
+        claims = self._decide(batch, moments, answers, own)
+        claims.status[self._canary[claims.step]] = HARNESS
+        rows = np.flatnonzero(claims.step >= 0)
+        more = [] if not len(rows) else self._more(answers, claims)
+        pairs = np.concatenate((rows, np.array([one[0] for one in more], dtype=np.int64)))
+        steps = np.concatenate((claims.step[rows], np.array([one[1] for one in more], dtype=np.int64)))
+        met = self.criteria.met(batch, pairs, steps)
+        claims.meets[rows] = met[: len(rows)]
+        claims.more = [one for one, holds in zip(more, met[len(rows) :].tolist(), strict=True) if holds]
+        claims.irregular[unknown_nodes(batch, self._pointers.node_of)] |= Irregular.UNKNOWN_NODE
+        claims.irregular[self._pointers.reused(batch)] |= Irregular.PID_REUSED
+        return claims
 
-    def _evidence(self, observation: Observation) -> Iterable[_Found]:
-        """Every kind of evidence that the observation has, strongest first."""
-        moment = observation.time_ns or observation.received_ns
-        if observation.container_id:
-            alone = self._alone(observation, moment)
-            yield _Found(Kind.CONTAINER, alone, {"container_id": observation.container_id})
-        node = self._node_of.get(observation.node) if observation.node else None
-        if node is not None and len(self._on_node.get(node, ())) == 1:
-            yield _Found(Kind.CONTAINER, self._begun(self._on_node[node], moment), {"node": str(observation.node)})
-        for name, pid in (("pid", observation.pid), ("parent_pid", observation.parent_pid)):
-            steps = self._by_pid(pid, moment) if pid is not None else ()
-            if steps:
-                yield _Found(Kind.LINEAGE, steps, {name: str(pid)})
-        for name, value in _objects_of(observation):
-            steps = self._begun(self._by_object(name, value), moment)
-            if steps:
-                yield _Found(Kind.OBJECT, steps, {name: value})
-        steps = self._by_time(moment, node)
-        if steps:
-            yield _Found(Kind.TIME, steps, {"time_ns": str(moment)} | ({"node": node} if node else {}))
+    def _decide(self, batch: Batch, moments: Ints, answers: dict[int, Answers], own: Bools) -> Claims:
+        """Each row by its strongest evidence that points at one step; rows that several fit, case by case."""
+        step = np.full(batch.size, -1, dtype=np.int64)
+        evidence = np.full(batch.size, -1, dtype=np.int64)
+        several = np.zeros(batch.size, dtype=bool)
+        for number, one in answers.items():
+            _settle(number, one, step, evidence, several, own)
+        left = np.flatnonzero((step < 0) & ~own)
+        answers[TIME] = self._pointers.ask_time(batch, moments, left)
+        _settle(TIME, answers[TIME], step, evidence, several, own)
+        status = np.where(step >= 0, ATTRIBUTED, UNATTRIBUTED)
+        status[own] = HARNESS
+        claims = Claims(status, step, evidence, np.zeros(batch.size, dtype=bool), np.zeros(batch.size, dtype=np.int64))
+        self._decide_cases(np.flatnonzero(several), answers, claims)
+        return claims
 
-    def _alone(self, observation: Observation, moment: int) -> tuple[int, ...]:
-        """The one step that ever ran in a container; none if the observation names what a canary did there."""
-        inside = self._begun(self._in_container.get(observation.container_id or "", ()), moment)
-        canaries = {index for index in inside if self._steps[index].kind is StepKind.CANARY}
-        named = {
-            index for pid in (observation.pid, observation.parent_pid) if pid for index in self._by_pid(pid, moment)
-        }
-        named |= {index for name, value in _objects_of(observation) for index in self._by_object(name, value)}
-        return () if named & canaries else tuple(index for index in inside if index not in canaries)
-
-    def _by_pid(self, pid: int, moment: int) -> tuple[int, ...]:
-        """Steps with a process of this pid that had begun by then, and had not ended long before."""
-        return tuple(
-            dict.fromkeys(
-                index
-                for index, process in self._pids.get(pid, ())
-                if process.started_ns - CLOCK_SLACK_NS <= moment
-                and (process.ended_ns is None or moment <= process.ended_ns + self._latency_ns + CLOCK_SLACK_NS)
-            )
-        )
-
-    def _by_object(self, name: str, value: str) -> list[int]:
-        found = list(self._objects.get((name, value), ()))
-        if name == "file":
-            for length in range(len(value)):
-                if value[length] == "/":
-                    found += self._directories.get(value[: length + 1], ())
-        return list(dict.fromkeys(found))
-
-    def _by_time(self, moment: int, node: str | None) -> tuple[int, ...]:
-        """Steps whose window holds the moment; only those that began at most the longest window before it."""
-        last = bisect_right(self._starts, moment + CLOCK_SLACK_NS)
-        first = bisect_right(self._starts, moment - self._longest_ns - CLOCK_SLACK_NS)
-        return tuple(
-            index
-            for index in range(first, last)
-            if moment <= self._end(index) and (node is None or self._steps[index].node == node)
-        )
-
-    def _begun(self, indices: Iterable[int], moment: int) -> tuple[int, ...]:
-        return tuple(index for index in indices if self._starts[index] <= moment + CLOCK_SLACK_NS)
-
-    def _end(self, index: int) -> int:
-        step = self._steps[index]
-        return (step.ended_ns or step.started_ns or 0) + self._latency_ns
-
-    def _index_objects(self, index: int, step: StepExecution) -> None:
-        for path in step.objects.files:
-            if path.endswith("/"):
-                self._directories.setdefault(path, []).append(index)
+    def _decide_cases(self, rows: Ints, answers: Mapping[int, Answers], claims: Claims) -> None:
+        """Rows that several steps fit: what one kind of evidence leaves open, the next may decide."""
+        if not len(rows):
+            return
+        places = {number: _places(one, rows) for number, one in answers.items()}
+        words = np.zeros(len(rows), dtype=np.uint64)
+        for number, one in answers.items():
+            at = places[number]
+            holding = (at >= 0) & (one.count[np.maximum(at, 0)] > 0) if len(one.rows) else np.zeros(len(rows), bool)
+            segment = np.where(holding, one.segment[np.maximum(at, 0)], -1) if len(one.rows) else np.full(len(rows), -1)
+            words = _mixed(words, segment.astype(np.int64))
+        _values, first, case = np.unique(words, return_index=True, return_inverse=True)
+        found = [
+            _decided([(number, one, int(places[number][example])) for number, one in answers.items()])
+            for example in first.tolist()
+        ]
+        for row, which in zip(rows.tolist(), case.tolist(), strict=True):
+            number, steps = found[which]
+            if number is not None:
+                claims.status[row], claims.step[row], claims.evidence[row] = ATTRIBUTED, steps[0], number
             else:
-                self._objects.setdefault(("file", path), []).append(index)
-        for user in step.objects.users:
-            self._objects.setdefault(("user", user), []).append(index)
-        for place in step.objects.connections:
-            self._objects.setdefault(("connection", place), []).append(index)
-        for url in step.objects.urls:
-            self._objects.setdefault(("url", url), []).append(index)
+                claims.status[row] = AMBIGUOUS
+                claims.candidates[row] = steps
+
+    def _more(self, answers: Mapping[int, Answers], claims: Claims) -> list[tuple[int, int, int]]:
+        """Where other evidence of a row, attributed by process or object, points at one other step."""
+        found: dict[tuple[int, int], int] = {}
+        by_name = (claims.evidence >= NAMED.start) & (claims.evidence < NAMED.stop)
+        by_name &= ~self._canary[claims.step]
+        for number in NAMED:
+            one = answers[number]
+            other = (one.count == 1) & by_name[one.rows] & (one.single != claims.step[one.rows])
+            other &= ~self._canary[np.where(other, one.single, -1)]
+            for pair in zip(one.rows[other].tolist(), one.single[other].tolist(), strict=True):
+                found.setdefault(pair, number)
+        return [(row, step, number) for (row, step), number in sorted(found.items())]
 
 
-def meets(criteria: Sequence[Sequence[Condition]], observation: Observation) -> bool:
-    """Whether an observation holds a step's minimum evidence: all conditions of one alternative."""
-    return any(
-        alternative and all(re.search(c.matches, _field(observation, c.field)) for c in alternative)
-        for alternative in criteria
-    )
+def _settle(number: int, one: Answers, step: Ints, evidence: Ints, several: Bools, own: Bools) -> None:
+    """Note which open rows one kind of evidence decides, and which it leaves to several steps."""
+    open_ = (step[one.rows] < 0) & ~several[one.rows] & ~own[one.rows]
+    alone = open_ & (one.count == 1)
+    step[one.rows[alone]] = one.single[alone]
+    evidence[one.rows[alone]] = number
+    several[one.rows[open_ & (one.count > 1)]] = True
 
 
-def _field(observation: Observation, name: str) -> str:
-    value = observation.raw if name == "any" else getattr(observation, name, None)
-    text = " ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
-    return text[:SEARCHED]
+def _places(one: Answers, rows: Ints) -> Ints:
+    """Where each of these rows stands among an answer's own; -1 where it does not."""
+    at = np.searchsorted(one.rows, rows)
+    if not len(one.rows):
+        return np.full(len(rows), -1, dtype=np.int64)
+    at = np.minimum(at, len(one.rows) - 1)
+    return np.where(one.rows[at] == rows, at, -1)
 
 
-def _objects_of(observation: Observation) -> Iterable[tuple[str, str]]:
-    if observation.file_path:
-        yield "file", observation.file_path
-    if observation.url:
-        yield "url", observation.url
-    if observation.user:
-        yield "user", observation.user
-    for address in (observation.source_address, observation.destination_address):
-        if address and observation.destination_port:
-            yield "connection", f"{address}:{observation.destination_port}"
-        if address:
-            yield "connection", address
+def _mixed(words: Words, values: Ints) -> Words:
+    """64 bits that stand for a row's answers so far and one more (splitmix64's finaliser, by S. Vigna)."""
+    mixed = words * np.uint64(0x9E3779B97F4A7C15) + values.astype(np.uint64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _decided(asked: Sequence[tuple[int, Answers, int]]) -> tuple[int | None, tuple[int, ...]]:
+    """The evidence that decides one row and its step, or None and the first of the steps that fit.
+
+    The larger of two sets is never written out: its members are looked up one by one.
+    """
+    whole: tuple[Answers, int] | None = None
+    some: list[int] | None = None
+    for number, one, place in asked:
+        count = int(one.count[place]) if place >= 0 else 0
+        if count == 0:
+            continue
+        if whole is None:
+            whole = (one, place)
+            continue
+        if some is None and count > int(whole[0].count[whole[1]]):
+            some = whole[0].members(whole[1])
+        if some is not None:
+            fitting = [step for step in some if one.holds(place, step)]
+        else:
+            fitting = [step for step in one.members(place) if whole[0].holds(whole[1], step)]
+        if len(fitting) == 1:
+            return number, tuple(fitting)
+        some = fitting or some
+    if some is None and whole is not None:
+        some = whole[0].members(whole[1])
+    return None, tuple((some or [])[:CANDIDATES_SHOWN])

@@ -44,7 +44,8 @@ def blind(campaign_folder: Path, into: Path) -> Path:
     claims = [_blind_claim(one, names) for one in store.read_attributions(campaign_folder)]
     summary = store.read_summary(campaign_folder)
     plain = _renamed(summary.model_dump(mode="json"), names)
-    store.write_scores(copy, claims, verdicts, type(summary).model_validate(_blind_summary(plain)))
+    store.write_attributions(copy, claims)
+    store.write_scores(copy, verdicts, type(summary).model_validate(_blind_summary(plain)))
     for folder in store.sealed_trials(campaign_folder):
         _blind_trial(folder, copy / "trials" / folder.name, names)
     return copy

@@ -10,7 +10,8 @@ Every write goes to a temporary file first; the same records give the same bytes
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -43,6 +44,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "telemetry": Observation,
     "resources": ResourceSample,
 }
+UNIQUE = ("observation_id", "matched")
+"""Columns of attributions in which a dictionary saves nothing."""
 SCALARS = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 
 
@@ -69,13 +72,46 @@ def write_campaign(folder: Path, campaign: Campaign) -> None:
     _write_json(folder / "campaign.json", campaign)
 
 
-def write_scores(
-    folder: Path, attributions: Sequence[Attribution], verdicts: Sequence[Verdict], summary: Summary
-) -> None:
-    """Write what scoring found."""
-    write_rows(folder / "attributions.parquet", Attribution, attributions)
+def write_scores(folder: Path, verdicts: Sequence[Verdict], summary: Summary) -> None:
+    """Write what scoring found, besides the attributions (`attribution_writer`)."""
     write_rows(folder / "verdicts.parquet", Verdict, verdicts)
     _write_json(folder / "summary.json", summary)
+
+
+def write_attributions(folder: Path, attributions: Sequence[Attribution]) -> None:
+    """Write attributions that stand in records; scoring itself has too many (`attribution_writer`)."""
+    write_rows(folder / "attributions.parquet", Attribution, attributions)
+
+
+@contextmanager
+def attribution_writer(folder: Path) -> Iterator[Callable[[pa.Table], None]]:
+    """What takes a campaign's attributions, table by table; the file is there once the block has ended well."""
+    path = folder / "attributions.parquet"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    writers: list[pq.ParquetWriter] = []
+
+    def take(table: pa.Table) -> None:
+        if not writers:
+            texts = [name for name in table.column_names if name not in UNIQUE]
+            # Texts come as codes; without Arrow's own schema in the file they are read as the texts that they are.
+            writer = pq.ParquetWriter(
+                temporary, table.schema, compression="zstd", write_page_checksum=True, store_schema=False,
+                use_dictionary=texts,
+            )  # fmt: skip
+            writer.add_key_value_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
+            writers.append(writer)
+        writers[0].write_table(table)
+
+    try:
+        yield take
+        if not writers:
+            take(pa.schema(arrow_columns(Attribution).items()).empty_table())
+        writers[0].close()
+        _finish(temporary, path)
+    finally:
+        for writer in writers:
+            writer.close()
+        temporary.unlink(missing_ok=True)
 
 
 def read_campaign(folder: Path) -> Campaign:
@@ -161,7 +197,7 @@ def write_rows(path: Path, model: type[BaseModel], records: Iterable[BaseModel])
     metadata = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
     table = pa.table(arrays, schema=pa.schema([(n, k) for n, (k, _x) in columns.items()], metadata=metadata))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, temporary, compression="zstd")
+    pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     _finish(temporary, path)
 
 
@@ -170,21 +206,64 @@ def read_rows(path: Path, model: type[R]) -> list[R]:
 
     Raises:
         RecordVersionError: of a schema that this pij does not read.
+        EvaluationError: the file is damaged; the text names it.
+        FileNotFoundError: there is no such file.
+    """
+    nested = {name for name, (_kind, is_nested) in _columns(model).items() if is_nested}
+    with opened(path) as file, reading(path):
+        table = file.read()
+        table.validate(full=True)
+        return [
+            model.model_validate({n: json.loads(v) if n in nested and v is not None else v for n, v in row.items()})
+            for row in table.to_pylist()
+        ]
+
+
+@contextmanager
+def opened(path: Path, read_dictionary: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of ours, its version checked; what is read from it is checked page by page.
+
+    Args:
+        path: of the file.
+        read_dictionary: text columns to be read as codes.
+
+    Raises:
+        RecordVersionError: of a schema that this pij does not read.
+        EvaluationError: the file is damaged; the text names it.
         FileNotFoundError: there is no such file.
     """
     if not path.is_file():
         raise FileNotFoundError(path)
+    with ExitStack() as stack:
+        with reading(path):
+            file = stack.enter_context(
+                pq.ParquetFile(path, read_dictionary=list(read_dictionary), page_checksum_verification=True)
+            )
+            version = int((file.metadata.metadata or {}).get(VERSION_KEY, b"0"))
+        _check_version(path, version)
+        yield file
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever a damaged file makes Arrow, JSON or pydantic say becomes one sentence that names the file.
+
+    Raises:
+        EvaluationError: the file is damaged.
+    """
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        _check_version(path, int(metadata.get(VERSION_KEY, b"0")))
-        rows = pq.read_table(path).to_pylist()
-    except pa.ArrowException as error:
-        raise EvaluationError(f"{path}: {error}; allowed: Parquet written by pij. Run the trial again.") from None
-    nested = {name for name, (_kind, is_nested) in _columns(model).items() if is_nested}
-    return [
-        model.model_validate({n: json.loads(v) if n in nested and v is not None else v for n, v in row.items()})
-        for row in rows
-    ]
+        yield
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+        words = " ".join(str(error).split())[:300] or type(error).__name__
+        raise EvaluationError(
+            f"{path}: found a damaged file ({words}); allowed: Parquet as pij wrote it. Restore it from where it was "
+            "published, or run the trial again."
+        ) from None
+
+
+def arrow_columns(model: type[BaseModel]) -> dict[str, pa.DataType]:
+    """Column -> Arrow type, in the order of the model's fields; what is nested is JSON text."""
+    return {name: kind for name, (kind, _nested) in _columns(model).items()}
 
 
 def _columns(model: type[BaseModel]) -> dict[str, tuple[pa.DataType, bool]]:

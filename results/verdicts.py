@@ -3,17 +3,15 @@
 A miss needs positive evidence: the attack happened, the product was alive, and the pipe was open.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from results.attack import Catalogue
+from results.counting import Said, StepEvidence
 from results.records import (
-    Action,
-    Attribution,
-    AttributionStatus,
+    Canary,
     Category,
-    Kind,
-    Observation,
     Outcome,
     StepExecution,
     StepKind,
@@ -21,19 +19,11 @@ from results.records import (
     TrialStatus,
     Verdict,
 )
+from results.techniques import read_name
 
 NANO = 1_000_000_000
-TELEMETRY_SHOWN = 20
-STRENGTH = list(Kind)
+FLUSH = "flush"
 GRADES = [Category.TECHNIQUE, Category.TACTIC, Category.GENERAL]
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """An observation and the attribution that gives it to a step."""
-
-    observation: Observation
-    attribution: Attribution
 
 
 @dataclass(frozen=True)
@@ -50,8 +40,7 @@ class Grade:
 def judge_trial(
     trial: Trial,
     steps: Sequence[StepExecution],
-    observations: Mapping[str, Observation],
-    attributions: Sequence[Attribution],
+    evidence: Mapping[str, StepEvidence],
     control: Mapping[str, StepExecution] | None,
     catalogue: Catalogue,
 ) -> list[Verdict]:
@@ -60,46 +49,35 @@ def judge_trial(
     Args:
         trial: its record.
         steps: its steps.
-        observations: its alerts and telemetry, by id.
-        attributions: one for each of them.
+        evidence: what speaks for each step, by id; a step that it lacks has none.
         control: the steps of the control with the same seed, by id; None if there is none.
         catalogue: of the campaign's ATT&CK release.
     """
-    claimed: dict[str, list[Claimed]] = {}
-    for attribution in attributions:
-        if attribution.status is AttributionStatus.ATTRIBUTED and attribution.step_id is not None:
-            observation = observations[attribution.observation_id]
-            claimed.setdefault(attribution.step_id, []).append(Claimed(observation, attribution))
     return [
-        judge(trial, step, claimed.get(step.step_id, []), (control or {}).get(step.step_id), catalogue)
+        judge(trial, step, evidence.get(step.step_id, StepEvidence()), (control or {}).get(step.step_id), catalogue)
         for step in steps
         if step.kind is not StepKind.CANARY
     ]
 
 
 def judge(
-    trial: Trial, step: StepExecution, claimed: Sequence[Claimed], control: StepExecution | None, catalogue: Catalogue
+    trial: Trial, step: StepExecution, evidence: StepEvidence, control: StepExecution | None, catalogue: Catalogue
 ) -> Verdict:
     """Judge one step.
 
     Args:
         trial: its trial.
         step: the evidence that it ran.
-        claimed: what was attributed to it, alerts and telemetry.
+        evidence: what counts for it, alerts and telemetry.
         control: the same step in the control with the same seed.
         catalogue: of the campaign's ATT&CK release.
     """
-    alerts = [one for one in claimed if one.attribution.alert and counts(one)]
-    telemetry = [one for one in claimed if not one.attribution.alert and one.attribution.meets_criteria]
-    alerts.sort(
-        key=lambda one: (one.observation.time_ns or one.observation.received_ns, one.observation.observation_id)
-    )
-    outcome, reason = _outcome(trial, step, alerts, telemetry, control)
-    grades = [grade(one, step, catalogue) for one in alerts]
-    shown = alerts if outcome in (Outcome.ALERTED, Outcome.PREVENTED) else []
-    best = min((g.category for g in grades), key=GRADES.index, default=None) if shown else None
-    counted = shown or (telemetry if outcome is Outcome.LOGGED else [])
-    latency_s, delivery_s = _latency(step, shown)
+    outcome, reason = _outcome(trial, step, evidence, control)
+    shown = bool(evidence.alerts) and outcome in (Outcome.ALERTED, Outcome.PREVENTED)
+    grades = [grade(said, step, catalogue) for said in evidence.said] if shown else []
+    best = min((g.category for g in grades), key=GRADES.index, default=None)
+    latency_s, delivery_s = _latency(step, evidence) if shown else (None, None)
+    logged = evidence.telemetry_kind if outcome is Outcome.LOGGED else None
     return Verdict(
         trial_id=trial.trial_id,
         step_id=step.step_id,
@@ -108,52 +86,57 @@ def judge(
         technique=step.technique,
         outcome=outcome,
         category=best,
-        modifiers=_modifiers(trial, grades, best, latency_s) if shown else (),
+        modifiers=_modifiers(trial, grades, best, latency_s, evidence.shared) if shown else (),
         reason=reason,
-        alerts=tuple(one.observation.observation_id for one in alerts),
-        telemetry=tuple(one.observation.observation_id for one in telemetry[:TELEMETRY_SHOWN]),
-        evidence_kind=min(
-            (one.attribution.kind for one in counted if one.attribution.kind), key=STRENGTH.index, default=None
-        ),
-        wrong_techniques=tuple(sorted({wrong for g in grades for wrong in g.wrong})) if shown else (),
+        alerts=evidence.alerts,
+        telemetry=evidence.telemetry,
+        evidence_kind=evidence.alert_kind if shown else logged,
+        wrong_techniques=tuple(sorted({wrong for g in grades for wrong in g.wrong})),
         latency_s=latency_s,
         delivery_s=delivery_s,
     )
 
 
-def counts(claimed: Claimed) -> bool:
-    """Whether an attributed alert is evidence: it names the step's process or object, or holds its criteria."""
-    return claimed.attribution.kind is not Kind.TIME or claimed.attribution.meets_criteria
-
-
-def grade(claimed: Claimed, step: StepExecution, catalogue: Catalogue) -> Grade:
-    """How much one alert said: names are compared as ids of the pinned release, revoked ids followed.
+def grade(said: Said, step: StepExecution, catalogue: Catalogue) -> Grade:
+    """How much an alert said: names are compared as ids of the pinned release, revoked ids followed.
 
     By time alone an alert is `general` at most, whatever it names.
     """
-    observation = claimed.observation
-    named = {catalogue.resolve(name) or name for name in observation.techniques}
+    named = {read_name(name, catalogue).technique for name in json.loads(said.techniques)}
     own = catalogue.resolve(step.technique) if step.technique else None
     parent = catalogue.parent_of(own) if own else None
     wrong = tuple(sorted(name for name in named if name not in (own, parent)))
-    if claimed.attribution.kind is Kind.TIME or step.kind is not StepKind.MALICIOUS:
+    if said.by_time or step.kind is not StepKind.MALICIOUS:
         return Grade(Category.GENERAL, parent=False, wrong=wrong)
     if own is not None and own in named:
         return Grade(Category.TECHNIQUE, parent=False, wrong=wrong)
     if parent is not None and parent in named:
         return Grade(Category.TECHNIQUE, parent=True, wrong=wrong)
-    tactics = {catalogue.tactic_id(name) for name in observation.tactics}
+    tactics = {catalogue.tactic_id(name) for name in json.loads(said.tactics)}
     if tactics & set(step.tactics):
         return Grade(Category.TACTIC, parent=False, wrong=wrong)
     return Grade(Category.GENERAL, parent=False, wrong=wrong)
 
 
+def watermark(trial: Trial, step: StepExecution) -> Canary | None:
+    """The canary that shows whether the pipe was open after a step: the first last-canary that was sent after its end.
+
+    With `isolation: step` each step has a product, and so a last canary, of its own.
+    """
+    ended = step.ended_ns or step.started_ns or 0
+    later = [one for one in trial.canaries if one.phase == FLUSH and one.sent_ns >= ended]
+    return min(later, key=lambda one: one.sent_ns, default=None)
+
+
+def was_open(trial: Trial, step: StepExecution) -> bool:
+    """Whether the watermark came through after the step's end and the product's declared latency (scoring.md §1)."""
+    mark = watermark(trial, step)
+    ended = step.ended_ns or step.started_ns or 0
+    return mark is not None and mark.received_ns is not None and mark.received_ns >= ended + trial.latency_s * NANO
+
+
 def _outcome(
-    trial: Trial,
-    step: StepExecution,
-    alerts: Sequence[Claimed],
-    telemetry: Sequence[Claimed],
-    control: StepExecution | None,
+    trial: Trial, step: StepExecution, evidence: StepEvidence, control: StepExecution | None
 ) -> tuple[Outcome, str]:
     """The outcome and the rule that decided it."""
     blank = _blank(trial, step, control)
@@ -161,15 +144,20 @@ def _outcome(
         return blank
     malicious = step.kind is StepKind.MALICIOUS
     if malicious and step.verified is False:
-        return _without_effect(alerts)
-    if alerts:
+        return _without_effect(evidence)
+    if evidence.alerts:
         return Outcome.ALERTED, "an alert was attributed to it"
-    if telemetry:
+    if evidence.telemetry:
         return Outcome.LOGGED, "telemetry that holds its minimum evidence, and no alert"
     if trial.status is TrialStatus.FLUSH_TIMED_OUT:
         return Outcome.INVALID, "nothing came, but the last canary did not come either: the pipe was not open"
     if malicious and trial.sees and step.data_components and not set(trial.sees) & set(step.data_components):
         return Outcome.NOT_APPLICABLE, f"the product's class sees none of {', '.join(step.data_components)}"
+    if not was_open(trial, step):
+        return Outcome.INVALID, (
+            "nothing came, and no canary shows that the pipe was still open after its end and the declared latency of "
+            f"{trial.latency_s:g} s"
+        )
     if malicious:
         return Outcome.MISSED, "its effect was seen, the product was alive, and nothing was attributed to it"
     return Outcome.MISSED, "left alone"
@@ -196,9 +184,9 @@ def _blank(trial: Trial, step: StepExecution, control: StepExecution | None) -> 
     return None
 
 
-def _without_effect(alerts: Sequence[Claimed]) -> tuple[Outcome, str]:
+def _without_effect(evidence: StepEvidence) -> tuple[Outcome, str]:
     """The effect is absent with the product; whether that is prevention is for the product to say."""
-    if any(one.observation.action is Action.BLOCKED for one in alerts):
+    if evidence.blocked:
         return Outcome.PREVENTED, "its effect is absent, is present in the control, and the product says it blocked"
     return (
         Outcome.DISRUPTED,
@@ -219,7 +207,7 @@ def _why_unverified(step: StepExecution) -> str:
 
 
 def _modifiers(
-    trial: Trial, grades: Sequence[Grade], best: Category | None, latency_s: float | None
+    trial: Trial, grades: Sequence[Grade], best: Category | None, latency_s: float | None, shared: bool
 ) -> tuple[str, ...]:
     found = []
     if best is Category.TECHNIQUE and all(g.parent for g in grades if g.category is Category.TECHNIQUE):
@@ -228,14 +216,14 @@ def _modifiers(
         found.append("delayed")
     if trial.tuned:
         found.append("configuration")
+    if shared:
+        found.append("correlated")
     return tuple(found)
 
 
-def _latency(step: StepExecution, alerts: Sequence[Claimed]) -> tuple[float | None, float | None]:
+def _latency(step: StepExecution, evidence: StepEvidence) -> tuple[float | None, float | None]:
     """Seconds from the end of the step to the first alert's own time, and from there to its receipt."""
-    timed = [one.observation for one in alerts if one.observation.time_ns is not None]
-    if not timed or step.ended_ns is None:
+    own, received = evidence.first_ns, evidence.first_received_ns
+    if own is None or received is None or step.ended_ns is None:
         return None, None
-    first = timed[0]
-    own = first.time_ns or 0
-    return round((own - step.ended_ns) / NANO, 6), round((first.received_ns - own) / NANO, 6)
+    return round((own - step.ended_ns) / NANO, 6), round((received - own) / NANO, 6)

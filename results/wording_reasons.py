@@ -22,6 +22,10 @@ _RULES = (
         "何も届かず、最後のカナリアも届いていないため、警告の経路が開いていたとはいえない",
     ),
     (
+        "nothing came, and no canary shows that the pipe was still open after its end and the declared latency of ",
+        "何も届かず、手順の終了と宣言された遅延の後にも経路が開いていたことを示すカナリアがない。宣言された遅延：",
+    ),
+    (
         "telemetry that holds its minimum evidence, and no alert",
         "最低限の証拠を満たす記録があり、警告はない",
     ),

@@ -31,6 +31,8 @@ from results.store import write_campaign, write_trial
 
 SECOND = 1_000_000_000
 BEGAN = 1_790_000_000 * SECOND
+LAST = BEGAN + 190 * SECOND
+"""When the last canary was sent."""
 SEED = 42
 HOSTILE = "<script>alert(1)</script>=cmd|' /C calc'!A0 \x1b[2J\u202eevil"
 MALICIOUS = {
@@ -153,7 +155,10 @@ def make_trial(trial_id: str = "eyes-default-r1", **changed: object) -> Trial:
         "blocks": False,
         "canaries": ()
         if control
-        else (Canary(phase="ready", nonce="abcdefgh", sent_ns=BEGAN, received_ns=BEGAN, attempts=1),),
+        else (
+            Canary(phase="ready", nonce="abcdefgh", sent_ns=BEGAN, received_ns=BEGAN, attempts=1),
+            Canary(phase="flush", nonce="hgfedcba", sent_ns=LAST, received_ns=LAST + SECOND, attempts=1),
+        ),
         "sources": ()
         if control
         else (SourceCount(component="agent", kind="alerts", received=9, kept=8, unreadable=1, dropped=0),),

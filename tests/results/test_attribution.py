@@ -1,15 +1,16 @@
 """Attribution, kind by kind (scoring.md §2)."""
 
-from results.attribution import Attributor
 from results.records import AttributionStatus, Kind, Objects, StepKind
-from tests.campaign_builder import make_observation, make_step
+from tests.campaign_builder import make_observation, make_step, make_trial
+from tests.results import by_column
 
 NAMES = {"target": ("srv-app01", "10.0.0.2"), "attacker": ("ws", "10.0.0.3")}
 LATENCY_S = 2.0
 
 
 def attribute(observation, *steps, names=NAMES):
-    claim = Attributor(steps, names, LATENCY_S).attribute("eyes-default-r1", observation, alert=True)
+    trial = make_trial(node_names=names, latency_s=LATENCY_S)
+    ((claim,), _evidence, _times) = by_column.attribute(steps, trial, [observation])
     return claim.status, claim.step_id, claim.kind
 
 

@@ -3,10 +3,11 @@
 import pytest
 
 from attacks.catalogue import load_catalogue
-from results.attribution import Attributor
+from results.counting import StepEvidence
 from results.records import Action, Category, Kind, Outcome, StepKind, TrialStatus
-from results.verdicts import Claimed, judge
+from results.verdicts import judge
 from tests.campaign_builder import make_observation, make_step, make_trial
+from tests.results import by_column
 
 CATALOGUE = load_catalogue()
 SEEN = object()
@@ -14,10 +15,9 @@ SEEN = object()
 
 def judged(step, *observations, trial=None, control=SEEN, alert=True):
     trial = trial or make_trial()
-    attributor = Attributor([step], trial.node_names, trial.latency_s)
-    claims = [Claimed(one, attributor.attribute(trial.trial_id, one, alert)) for one in observations]
-    claims = [one for one in claims if one.attribution.step_id == step.step_id]
-    return judge(trial, step, claims, make_step(step.step_id, step.position) if control is SEEN else control, CATALOGUE)
+    _claims, evidence, _times = by_column.attribute([step], trial, observations, alert)
+    seen = make_step(step.step_id, step.position) if control is SEEN else control
+    return judge(trial, step, evidence.get(step.step_id, StepEvidence()), seen, CATALOGUE)
 
 
 def test_a_step_whose_effect_was_seen_and_that_nobody_reported_is_missed():

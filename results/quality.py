@@ -1,0 +1,162 @@
+"""Times and names that can't be right: each kind has a rule and a count, and none stops the scoring.
+
+| found | rule |
+| --- | --- |
+| out of order | attribution goes by an observation's own time; the order of arrival decides nothing |
+| repeated (same component, own time, bytes) | the first counts for a verdict, the others are attributed and counted |
+| in the future (after its receipt and two seconds) | its time is not believed: placed by its receipt, no latency |
+| without time (none, zero, or unreadable) | placed by its receipt, no latency |
+| wrong zone (off by whole half hours, see `_zones`) | the offset is taken off |
+| before the trial began, and no zone explains it | its time is believed; no step can have caused it |
+| pid that processes of several steps had | the process that lived then |
+| a container that never was | never attributed by time and node; its process or object may still point at a step |
+| technique misspelt, revoked, unknown | mended; followed; names nothing and counts as wrong (`results.techniques`) |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from results.columns import Batch, batches, hash_words
+from results.intervals import Bools, Ints
+from results.irregular import DataQuality, Irregular
+from results.records import Trial
+
+NANO = 1_000_000_000
+SLACK_NS = 2 * NANO
+"""By so much a product may round its times up, or begin before the trial's first line."""
+HALF_HOUR_NS = 1800 * NANO
+FARTHEST = 28
+"""Half hours that two time zones can lie apart."""
+DELIVERY_NS = 30 * NANO
+"""Beyond the declared latency, a record with a right time is delivered within this."""
+MAJORITY = 0.9
+"""Share of a component's timed records that must be off by the same half hours."""
+NAMES = ("observation_id", "component", "time_ns", "received_ns", "raw_sha256")
+
+
+@dataclass(frozen=True)
+class Times:
+    """For each observation of a file, in the order of arrival."""
+
+    moment: Ints
+    """When it is placed: its own time if that is believed, else its receipt (UTC ns)."""
+    timed: Bools
+    """Its own time is believed."""
+    received: Ints
+    irregular: Ints
+    """`Irregular` flags, those about times."""
+    zones_s: dict[str, int]
+
+
+def times_of(path: Path, trial: Trial) -> Times:
+    """When each observation of a file is placed, by the rules above.
+
+    Raises:
+        EvaluationError: the file is damaged.
+    """
+    own, given, received, words, components, names = _read(path)
+    irregular = np.zeros(len(own), dtype=np.int64)
+    given &= own != 0
+    irregular[~given] |= Irregular.WITHOUT_TIME
+    patience = int(trial.latency_s * NANO) + DELIVERY_NS
+    shift, zones = _zones(own, given, received, components, names, patience, trial.started_ns)
+    irregular[repeated(own, given, words, components)] |= Irregular.REPEATED
+    own = own + shift
+    irregular[shift != 0] |= Irregular.WRONG_ZONE
+    future = given & (own > received + SLACK_NS)
+    irregular[future] |= Irregular.FUTURE
+    timed = given & ~future
+    moment = np.where(timed, own, received)
+    irregular[timed & (own < trial.started_ns - SLACK_NS)] |= Irregular.STALE
+    for component in range(len(names)):
+        rows = np.flatnonzero(timed & (components == component))
+        late = own[rows] < np.maximum.accumulate(own[rows])
+        irregular[rows[late]] |= Irregular.OUT_OF_ORDER
+    return Times(moment, timed, received, irregular, zones)
+
+
+def counted(flags: Ints, techniques: Mapping[str, int], zones_s: Mapping[str, int]) -> DataQuality:
+    """The record of a file.
+
+    Args:
+        flags: `Irregular` of each observation.
+        techniques: `misspelt`, `revoked`, `unknown` -> number of observations that name such a technique.
+        zones_s: as in `Times`.
+    """
+    found = {flag.name.lower(): int(np.count_nonzero(flags & flag)) for flag in Irregular if flag.name}
+    named = {f"{fault}_technique": techniques.get(fault, 0) for fault in ("misspelt", "revoked", "unknown")}
+    return DataQuality.model_validate({"observations": len(flags), "zones_s": dict(zones_s)} | found | named)
+
+
+def repeated(own: Ints, given: Bools, words: Ints, components: Ints) -> Bools:
+    """Rows that say what an earlier one said: same component, own time and bytes. Without a time none does."""
+    mixed = own.astype(np.uint64) * np.uint64(0xD1B54A32D192ED03) ^ words.view(np.uint64)
+    mixed ^= components.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    order = np.argsort(mixed, kind="stable")
+    before, after = order[:-1], order[1:]
+    same = (mixed[before] == mixed[after]) & (own[before] == own[after]) & given[before] & given[after]
+    same &= components[before] == components[after]
+    found = np.zeros(len(own), dtype=bool)
+    found[after[same]] = True
+    return found
+
+
+def _read(path: Path) -> tuple[Ints, Bools, Ints, Ints, Ints, list[str]]:
+    parts: list[tuple[Ints, Bools, Ints, Ints, Ints]] = []
+    names: dict[str, int] = {}
+    for batch in batches(path, NAMES):
+        own, given = batch.numbers("time_ns")
+        coded = batch.codes("component")
+        each = [names.setdefault(text, len(names)) for text in coded.texts]
+        words = hash_words(batch.rows.column("raw_sha256")).view(np.int64)
+        parts.append((own, given, batch.numbers("received_ns")[0], words, coded.of(each, -1)))
+    if not parts:
+        empty = np.zeros(0, dtype=np.int64)
+        return empty, empty.astype(bool), empty, empty, empty, []
+    own, given, received, words, components = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return own, given, received, words, components, list(names)
+
+
+def _zones(
+    own: Ints, given: Bools, received: Ints, components: Ints, names: list[str], patience: int, began: int
+) -> tuple[Ints, dict[str, int]]:
+    """By how much each own time is off: whole half hours between it and its receipt, give or take the delivery.
+
+    A component that is off by the same half hours in nine of ten records is off by them in all. Apart from that, one
+    record is, if its own time can't be: before the trial began, or after its receipt.
+
+    Returns:
+        What to add to each own time (ns), and component -> seconds, where all of it is off.
+    """
+    late = received - own
+    steps = np.floor_divide(late + SLACK_NS, HALF_HOUR_NS)
+    rest = late - steps * HALF_HOUR_NS
+    patience = min(patience, HALF_HOUR_NS // 2)
+    fits = given & (steps != 0) & (np.abs(steps) <= FARTHEST) & (rest <= patience)
+    impossible = (own < began - SLACK_NS) | (own > received + SLACK_NS)
+    shift = np.where(fits & impossible, steps * HALF_HOUR_NS, 0)
+    zones: dict[str, int] = {}
+    for component, name in enumerate(names):
+        mine = given & (components == component)
+        if not (mine & fits).any():
+            continue
+        values, numbers = np.unique(steps[mine & fits], return_counts=True)
+        most = int(np.argmax(numbers))
+        if numbers[most] >= MAJORITY * np.count_nonzero(mine):
+            shift[mine] = int(values[most]) * HALF_HOUR_NS
+            zones[name] = int(values[most]) * HALF_HOUR_NS // NANO
+    return shift, zones
+
+
+def unknown_nodes(batch: Batch, known: Mapping[str, object]) -> Bools:
+    """Rows that name a container (12 to 64 hexadecimal digits) that the trial never had."""
+    coded = batch.codes("node")
+    return coded.of([int(looks_like_container(text) and text not in known) for text in coded.texts], 0).astype(bool)
+
+
+def looks_like_container(text: str) -> bool:
+    """Whether a node's name is a container's id, whole or short."""
+    return 12 <= len(text) <= 64 and all(letter in "0123456789abcdef" for letter in text)
