@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from results.chains import chain, chain_line, objective_of
 from results.claims import claim_lines
+from results.comparison import compare
+from results.contrasts import Comparison
 from results.costs import Usage, costs, usage
 from results.latency import clock_offset, delays, watched_s
 from results.ledger import Address, Ledger, clusters_of, make_ledger
@@ -74,6 +76,23 @@ def assess(trials: Sequence[TrialRows], common: Collection[Address]) -> dict[str
     for one in trials:
         arms.setdefault(one.arm_key, []).append(one)
     return {key: _assess_arm(ones, common, cluster_of, controls, objective) for key, ones in arms.items()}
+
+
+def contrast(trials: Sequence[TrialRows], assessed: Mapping[str, Assessment]) -> Comparison | None:
+    """Compare the arms that have a verdict that is not blank; None for fewer than two."""
+    ledgers = {
+        arm: one.ledger for arm, one in assessed.items() if one.measures is not None and one.ledger.applicable.any()
+    }
+    watched = {one.trial.trial_id: watched_s(one.trial, one.steps) for one in trials if one.trial.status in JUDGED}
+    return compare(ledgers, watched, {arm: cores(assessed[arm]) for arm in ledgers})
+
+
+def cores(one: Assessment) -> float | None:
+    """CPU cores that an arm uses, in containers of its own and on the nodes; None if neither was counted."""
+    found = next((cost for cost in one.measures.costs if cost.resource == "cpu_cores"), None) if one.measures else None
+    if found is None or (found.own.value is None and found.on_nodes.value is None):
+        return None
+    return (found.own.value or 0.0) + (found.on_nodes.value or 0.0)
 
 
 def _assess_arm(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from results.assess import Assessment, TrialRows, assess
+from results.assess import Assessment, TrialRows, assess, contrast
 from results.attack import Catalogue, read_catalogue
 from results.errors import EvaluationError
 from results.judging import Judged, judge_sealed
@@ -97,7 +97,8 @@ def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Judged])
         scored, key=lambda one: (arm_key(one.trial) != CONTROL, arm_key(one.trial), one.trial.repetition)
     ):
         arms.setdefault(arm_key(one.trial), []).append(one)
-    assessed = assess([_rows(one) for ones in arms.values() for one in ones], _common(scored))
+    rows = [_rows(one) for ones in arms.values() for one in ones]
+    assessed = assess(rows, _common(scored))
     done = {one.trial.trial_id for one in scored}
     return Summary(
         scorer_version=SCORER_VERSION,
@@ -115,6 +116,7 @@ def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Judged])
         arms=tuple(_arm(key, ones, assessed[key]) for key, ones in arms.items()),
         steps=_step_lines(scored, catalogue),
         cells=tuple(_cell(one, verdict) for one in scored for verdict in one.verdicts),
+        comparison=contrast(rows, assessed),
     )
 
 

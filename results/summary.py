@@ -1,6 +1,7 @@
 """What scoring hands to publishing: `summary.json`, one per campaign."""
 
 from results.irregular import DataQuality
+from results.contrasts import Comparison
 from results.measures import ArmMeasures, Estimate
 from results.records import (
     SCHEMA_VERSION,
@@ -157,3 +158,5 @@ class Summary(Record):
     arms: tuple[ArmSummary, ...]
     steps: tuple[StepLine, ...]
     cells: tuple[Cell, ...]
+    comparison: Comparison | None = None
+    """Arms beside each other; None for fewer than two, and in a summary of an older scorer."""

@@ -1,0 +1,148 @@
+"""Tests whose level holds by construction: what would the difference be if the products' names were exchanged?
+
+No test here assumes a distribution; each enumerates or draws the exchanges that its null hypothesis allows.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.confidence import RESAMPLES, SEED, Floats
+
+ENUMERATED = 14
+"""Up to so many techniques that differ, every exchange is counted; beyond, `RESAMPLES` are drawn."""
+
+
+@lru_cache(maxsize=4)
+def _signs(clusters: int, enumerated: bool) -> NDArray[np.float64]:
+    """(exchanges, clusters) of +1 and -1."""
+    if enumerated:
+        bits = (np.arange(2**clusters)[:, None] >> np.arange(clusters)[None, :]) & 1
+    else:
+        bits = np.random.default_rng(SEED).integers(0, 2, size=(RESAMPLES, clusters))
+    signs = (bits * 2 - 1).astype(np.float64)
+    signs.setflags(write=False)
+    return signs
+
+
+def swap_test(differences: Floats) -> float:
+    """Two-sided p-value of a difference when the two products change places technique by technique.
+
+    With one repetition and one step a technique this is McNemar's exact test. Repetitions and steps of a technique
+    change places together, so that copies of one observation never count as several.
+
+    Args:
+        differences: (techniques,) of the first product's hits less the second's.
+    """
+    told = differences[np.abs(differences) > 1e-12]
+    if not told.size:
+        return 1.0
+    enumerated = told.size <= ENUMERATED
+    sums = np.abs(_signs(int(told.size), enumerated) @ told)
+    reached = int((sums >= abs(told.sum()) - 1e-9 * np.abs(told).sum()).sum())
+    if enumerated:
+        return reached / sums.size
+    return (reached + 1) / (sums.size + 1)  # the observed one is one of those drawn
+
+
+def mcnemar_exact(first_only: int, second_only: int) -> float:
+    """Two-sided exact p-value of McNemar's test (Q. McNemar, Psychometrika 12, 1947), by scipy's binomial test."""
+    from scipy.stats import binomtest  # slow to import; only scoring needs it
+
+    n = first_only + second_only
+    return float(binomtest(first_only, n, 0.5).pvalue) if n else 1.0
+
+
+def within_step_test(first: NDArray[np.intp], second: NDArray[np.intp], n: NDArray[np.intp]) -> float:
+    """Two-sided exact p-value when the executions of each step are dealt to the two products anew.
+
+    It asks whether any step tells the products apart; steps that always give one product the same answer weigh fully.
+    Exact by the convolution of the steps' hypergeometric distributions (R. A. Fisher's idea, step by step).
+
+    Args:
+        first: (steps,) hits of the first product.
+        second: (steps,) hits of the second.
+        n: (steps,) executions of each product.
+    """
+    from scipy.stats import hypergeom  # slow to import; only scoring needs it
+
+    told = (first + second > 0) & (first + second < 2 * n)
+    if not told.any():
+        return 1.0
+    hits, runs = (first + second)[told], n[told]
+    cases, counts = np.unique(np.stack([hits, runs], axis=1), axis=0, return_counts=True)
+    span = int((cases[:, 1] * counts).sum())
+    length = span + 1
+    spectrum = np.ones(length // 2 + 1, dtype=np.complex128)
+    for (total, size), count in zip(cases.tolist(), counts.tolist(), strict=True):
+        mass = hypergeom.pmf(np.arange(size + 1), 2 * size, total, size)
+        spectrum *= np.fft.rfft(mass, length) ** count
+    mass = np.clip(np.fft.irfft(spectrum, length), 0.0, None)
+    sums = np.arange(length)
+    expected = float((hits / 2).sum())
+    far = np.abs(sums - expected) >= abs(float(first[told].sum()) - expected) - 1e-9
+    return float(min(1.0, mass[far].sum()))
+
+
+def cochran_q(table: NDArray[np.intp]) -> tuple[float, float]:
+    """Cochran's Q and its p-value by the chi-square approximation, from statsmodels.
+
+    Args:
+        table: (steps, products) of 0 and 1.
+    """
+    from statsmodels.stats.contingency_tables import cochrans_q  # slow to import; only scoring needs it
+
+    mixed = table[(table.sum(axis=1) > 0) & (table.sum(axis=1) < table.shape[1])]
+    if not mixed.size:
+        return 0.0, 1.0
+    found = cochrans_q(mixed)
+    return float(found.statistic), float(found.pvalue)
+
+
+def swap_all_test(hits: Floats) -> float:
+    """P-value that more than two products are alike: their places change technique by technique.
+
+    The statistic is that of Cochran's Q, the spread of the products' totals.
+
+    Args:
+        hits: (techniques, products), sums over the same executions.
+    """
+    told = hits[hits.max(axis=1) > hits.min(axis=1)]
+    if not told.size:
+        return 1.0
+    random = np.random.default_rng(SEED)
+    observed = float(((told.sum(axis=0) - told.sum() / told.shape[1]) ** 2).sum())
+    reached, drawn, chunk = 0, 0, max(1, min(RESAMPLES, 4_000_000 // told.size))
+    while drawn < RESAMPLES:
+        size = min(chunk, RESAMPLES - drawn)
+        dealt = random.permuted(np.broadcast_to(told, (size, *told.shape)), axis=2).sum(axis=1)
+        spread = ((dealt - told.sum() / told.shape[1]) ** 2).sum(axis=1)
+        reached += int((spread >= observed * (1 - 1e-9)).sum())
+        drawn += size
+    return (reached + 1) / (drawn + 1)
+
+
+def log_rank_scores(times: Floats, events: NDArray[np.bool_]) -> Floats:
+    """What each delay adds to the log-rank statistic: its event less the hazard it has lived through.
+
+    Made from all delays together, so that they don't depend on which product is which.
+    Source: R. Peto, J. Peto, "Asymptotically efficient rank invariant test procedures", Journal of the Royal
+    Statistical Society A 135 (1972).
+    """
+    moments = np.unique(times[events])
+    at_risk = times.size - np.searchsorted(np.sort(times), moments, side="left")
+    died = np.bincount(np.searchsorted(moments, times[events]), minlength=moments.size)
+    hazard = np.concatenate([[0.0], np.cumsum(died / at_risk)])
+    return np.asarray(events - hazard[np.searchsorted(moments, times, side="right")])
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """P-values adjusted for how many there are (S. Holm, Scandinavian Journal of Statistics 6, 1979)."""
+    if not p_values:
+        return []
+    order = np.argsort(p_values, kind="stable")
+    steps = np.array(p_values)[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return [float(one) for one in adjusted]

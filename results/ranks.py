@@ -1,0 +1,194 @@
+"""Arms in an order under a reader's weights, with the places that the data really hold.
+
+The places are confidence sets in the sense of M. Mogstad, J. P. Romano, A. M. Shaikh, D. Wilhelm, "Inference for ranks
+with applications to mobility across neighbourhoods and academic achievement across countries", Review of Economic
+Studies 91 (2024): an arm's best place is one more than the number of arms that are surely ahead of it, its worst leaves
+out those surely behind, where `surely` is a test of every pair with Holm's adjustment. Percentiles of resampled ranks,
+which look finer, do not hold: docs/decisions/intervals.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from results.confidence import CONFIDENCE, SEED, Floats, resample_counts, rounded, student_t
+from results.contrasts import Ranking, RankLine, VectorLine
+from results.errors import EvaluationError
+from results.grid import COMPONENTS, Grid
+from results.measures import Estimate
+from results.permutation import holm, swap_test
+
+COST = "cost"
+WEIGHED = (*COMPONENTS, COST)
+DEFAULT_WEIGHTS = {
+    "prevented": 1.0,
+    "technique": 1.0,
+    "tactic": 0.75,
+    "general": 0.5,
+    "logged": 0.25,
+    "twins_alerted": -1.0,
+}
+"""Of ours, where a reader gives none: what is not named weighs nothing."""
+REDRAWN = 1000
+"""Sets of weights, each of them between half and twice the reader's."""
+
+
+def read_weights(texts: Sequence[str]) -> dict[str, float]:
+    """Weights from `name=number` texts.
+
+    Raises:
+        EvaluationError: a text is none, or names nothing that can be weighed.
+    """
+    weights: dict[str, float] = {}
+    for text in (part for one in texts for part in one.split(",")):
+        name, equals, number = text.strip().partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = float("nan")
+        if name not in WEIGHED or not equals or not np.isfinite(value):
+            raise EvaluationError(
+                f"--weights: found {text!r}; allowed: NAME=NUMBER with a name of {', '.join(WEIGHED)}. "
+                "For example --weights technique=1,twins_alerted=-1."
+            )
+        weights[name] = value
+    return weights
+
+
+def common_cells(grids: Sequence[Grid]) -> tuple[Floats, Floats]:
+    """Malicious and benign executions that are valid for every arm, as tables of 0 and 1."""
+    return (
+        np.logical_and.reduce([one.malicious for one in grids]).astype(float),
+        np.logical_and.reduce([one.benign for one in grids]).astype(float),
+    )
+
+
+def vectors(grids: Mapping[str, Grid], costs: Mapping[str, float | None]) -> tuple[VectorLine, ...]:
+    """What weights are applied to: each arm's components over the executions common to all."""
+    attacks, twins = common_cells(list(grids.values()))
+    lines = []
+    for arm, grid in grids.items():
+        values: dict[str, float | None] = {}
+        for name in COMPONENTS:
+            cells = twins if name == "twins_alerted" else attacks
+            values[name] = rounded((grid.values[name] * cells).sum() / cells.sum()) if cells.sum() else None
+        values[COST] = rounded(costs.get(arm))
+        lines.append(VectorLine(arm_key=arm, values=values, steps=int(attacks.sum()), twins=int(twins.sum())))
+    return tuple(lines)
+
+
+def rank(grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mapping[str, float]) -> Ranking:
+    """Order the arms under weights.
+
+    Args:
+        grids: arm -> grid.
+        lines: of the same arms, see `vectors`.
+        weights: component -> weight; what is not named weighs nothing.
+    """
+    used = {name: weight for name, weight in weights.items() if weight}
+    missing = sorted({name for name in used for line in lines if line.values[name] is None})
+    if missing or not used or not lines:
+        reason = f"{', '.join(missing)} is not known for every arm" if missing else "nothing is weighed"
+        return Ranking(weights=dict(weights), lines=(), order_survives=None, redrawn=0, reason=reason)
+    parts, n = _contributions(grids, used)
+    fixed = np.array([used.get(COST, 0.0) * float(line.values[COST] or 0.0) for line in lines])
+    values = np.array([[float(line.values[name] or 0.0) for name in used] for line in lines])
+    scores = values @ np.array(list(used.values()))
+    places = _places(scores)
+    # What a product costs does not come from techniques: it is laid on all of them, as if it were known without error.
+    low, high = place_limits(parts.sum(axis=2) + n[:, :1] * fixed)
+    drawn = _resampled(parts, n) + fixed
+    resampled = np.stack([_places(row) for row in drawn])
+    keeps, survives = _redraw(values, np.array(list(used.values())), places)
+    spread = drawn.std(axis=0) * student_t(parts.shape[0])
+    ranked = [
+        RankLine(
+            arm_key=line.arm_key,
+            score=Estimate(
+                value=rounded(scores[i]), low=rounded(scores[i] - spread[i]), high=rounded(scores[i] + spread[i]),
+                n=parts.shape[0], of="techniques", unit="score",
+                method="weighted sum; standard error of a cluster bootstrap over techniques, Student's t",
+            ),
+            rank=int(places[i]), low=int(low[i]), high=int(high[i]),
+            places=tuple(round(float((resampled[:, i] == place + 1).mean()), 4) for place in range(len(lines))),
+            keeps=round(float(keeps[i]), 4),
+        )
+        for i, line in enumerate(lines)
+    ]  # fmt: skip
+    ranked.sort(key=lambda one: (one.rank, one.arm_key))
+    return Ranking(weights=dict(weights), lines=tuple(ranked), order_survives=round(survives, 4), redrawn=REDRAWN)
+
+
+def _contributions(grids: Mapping[str, Grid], weights: Mapping[str, float]) -> tuple[Floats, Floats]:
+    """What each technique adds to each arm's score: (techniques, arms, 2), attacks and twins apart; and their n."""
+    attacks, twins = common_cells(list(grids.values()))
+    tables = []
+    for grid in grids.values():
+        marks = {True: np.zeros_like(attacks), False: np.zeros_like(attacks)}
+        for name, weight in weights.items():
+            if name != COST:
+                marks[name == "twins_alerted"] += weight * grid.values[name]
+        tables.append(
+            np.stack(
+                [
+                    grid.by_cluster(marks[False] * attacks, attacks > 0) / max(1.0, attacks.sum()),
+                    grid.by_cluster(marks[True] * twins, twins > 0) / max(1.0, twins.sum()),
+                ],
+                axis=1,
+            )
+        )
+    some = next(iter(grids.values()))
+    n = np.stack(
+        [
+            some.by_cluster(attacks, attacks > 0) / max(1.0, attacks.sum()),
+            some.by_cluster(twins, twins > 0) / max(1.0, twins.sum()),
+        ],
+        axis=1,
+    )
+    held = n.sum(axis=1) > 0
+    return np.stack(tables, axis=1)[held], n[held]
+
+
+def _resampled(parts: Floats, n: Floats) -> Floats:
+    """Scores in each resample of techniques: (resamples, arms)."""
+    counts = resample_counts(parts.shape[0]).astype(np.float64)
+    total = np.zeros((counts.shape[0], parts.shape[1]))
+    for kind in range(2):
+        size = counts @ n[:, kind]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total += np.where(size[:, None] > 0, (counts @ parts[:, :, kind]) / size[:, None], 0.0)
+    return total
+
+
+def place_limits(parts: Floats) -> tuple[Floats, Floats]:
+    """Best and worst place of each arm, for all arms at once.
+
+    Args:
+        parts: (techniques, arms), what each technique adds to each score.
+    """
+    arms = parts.shape[1]
+    pairs = list(combinations(range(arms), 2))
+    adjusted = holm([swap_test(parts[:, a] - parts[:, b]) for a, b in pairs])
+    low, high = np.ones(arms), np.full(arms, float(arms))
+    for (a, b), p_value in zip(pairs, adjusted, strict=True):
+        ahead = float((parts[:, a] - parts[:, b]).sum())
+        if p_value <= 1 - CONFIDENCE and ahead:
+            better, worse = (a, b) if ahead > 0 else (b, a)
+            low[worse] += 1
+            high[better] -= 1
+    return low, high
+
+
+def _places(scores: Floats) -> Floats:
+    """Place of each score, the highest first; equal ones share the better place."""
+    rounded_scores = np.round(scores, 9)
+    return np.asarray(1.0 + (rounded_scores[None, :] > rounded_scores[:, None]).sum(axis=1))
+
+
+def _redraw(values: Floats, weights: Floats, places: Floats) -> tuple[Floats, float]:
+    """How often each arm, and the whole order, keeps its place when each weight is drawn anew around itself."""
+    factors = np.exp2(np.random.default_rng(SEED).uniform(-1, 1, size=(REDRAWN, weights.size)))
+    drawn = np.stack([_places(values @ (weights * factor)) for factor in factors])
+    same = drawn == places
+    return same.mean(axis=0), float(same.all(axis=1).mean())
