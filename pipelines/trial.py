@@ -144,7 +144,7 @@ def _live(
     with ExitStack() as stack:
         stack.enter_context(_phase(gathered, "total"))
         with _phase(gathered, "wait for lock"):
-            stack.enter_context(_locks(entry, tell, stop))
+            stack.enter_context(holding_locks(entry, tell, stop))
         if prepared.plan.isolation == "step":
             _each_apart(prepared, images, trial, engine, gathered, tell, stop)
         else:
@@ -214,7 +214,7 @@ def _one_environment(
             tell("standing up")
             witness = stack.enter_context(Witness(engine, images.witness, marks))
             target = stack.enter_context(
-                stand_up(engine, prepared.environment, _node_images(prepared, images, entry), witness, marks,
+                stand_up(engine, prepared.environment, node_images(prepared, images, entry), witness, marks,
                          extras_of(entry.components() if entry else (), prepared.environment.nodes), stop,
                          management=has_collector(entry.components() if entry else ()))
             )  # fmt: skip
@@ -361,7 +361,7 @@ def _redact(trial: TrialPlan, gathered: Gathered) -> None:
     gathered.telemetry = [redactor.record(record) for record in gathered.telemetry]
 
 
-def _node_images(prepared: Prepared, images: Images, entry: ArmOfProduct | None) -> dict[str, str]:
+def node_images(prepared: Prepared, images: Images, entry: ArmOfProduct | None) -> dict[str, str]:
     """Each node's image: the environment's own, or the one that a product is layered on."""
     nodes = prepared.environment.nodes
     chosen = {name: images.nodes[name] for name in nodes}
@@ -382,7 +382,7 @@ def _phase(gathered: Gathered, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _locks(entry: ArmOfProduct | None, tell: Say, stop: threading.Event) -> Iterator[None]:
+def holding_locks(entry: ArmOfProduct | None, tell: Say, stop: threading.Event) -> Iterator[None]:
     """Hold the kernel facilities that the product needs alone, also against other pij processes."""
     names = sorted({part.lock for part in entry.components() if part.lock} if entry else ())
     folder = state_folder() / "locks"

@@ -20,6 +20,8 @@ from results.records import Observation, SourceCount
 CAP = 50_000
 """Records kept a source."""
 REASONS = 20
+EXAMPLES, EXAMPLE_CAP = 3, 300
+"""Lines kept of those that could not be read, and bytes of each."""
 REMEMBERED = 200_000
 """Records of a poll that are known again; the oldest are forgotten first."""
 FUTURE_NS = 2_000_000_000
@@ -34,6 +36,7 @@ class _Counter:
     received: int = 0
     skipped: int = 0
     unreadable: int = 0
+    examples: list[tuple[str, str]] = field(default_factory=list)
     dropped: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     troubles: int = 0
@@ -122,6 +125,8 @@ class Collector:
             read = self._normalisers[index].read(line, received_ns, f"{kind[0]}{self._numbers[kind] + 1:06d}")
             if isinstance(read, Unreadable):
                 counter.unreadable += 1
+                if len(counter.examples) < EXAMPLES:
+                    counter.examples.append((read.why, line[:EXAMPLE_CAP].decode("utf-8", "backslashreplace")))
             elif isinstance(read, Skipped):
                 counter.skipped += 1
             else:
@@ -179,6 +184,11 @@ class Collector:
                 )
                 for (kind, source), counter in zip(self.sources, self._counters, strict=True)
             )
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """Examples of what could not be read: (why, the beginning of the line)."""
+        with self._changed:
+            return tuple(example for counter in self._counters for example in counter.examples)
 
     def conduct(self, began_ns: int) -> tuple[str, ...]:
         """What the product sent that no product should, in words.

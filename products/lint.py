@@ -8,7 +8,7 @@ from pathlib import Path
 
 from environments.manifest import Environment
 from products.lint_source import findings
-from products.manifest import Ask, CanaryAction, Component, Placement, Product, Source, read_product
+from products.manifest import Ask, CanaryAction, Component, NetworkAccess, Placement, Product, Source, read_product
 from products.placement import named, node_of, shares_network
 from results.documents import Lines, load_yaml
 from results.errors import ContentError, Problem
@@ -64,6 +64,7 @@ ALLOWED = {
     Placement.GATEWAY: GATEWAY_CAPABILITIES,
     Placement.COLLECTOR: COLLECTOR_CAPABILITIES,
 }
+FULL_BURST = 1000
 CANARY_VALUES = ("nonce", "number")
 
 
@@ -137,7 +138,8 @@ def misplaced(product: Product, path: Path, environment: Environment | None) -> 
 
 
 def _needs_node(component: Component) -> bool:
-    return component.placement is Placement.NODE or component.host_pid or shares_network(component)
+    mirrors = component.network is NetworkAccess.MIRROR and component.mirrors is None
+    return component.placement is Placement.NODE or component.host_pid or shares_network(component) or mirrors
 
 
 def _lint_component(folder: Path, component: Component, place: tuple[str | int, ...], report: _Report) -> None:
@@ -198,6 +200,9 @@ def _lint_canary(canary: CanaryAction, place: tuple[str | int, ...], report: _Re
             report((*place, "expect", name), pattern, "a regular expression that ends", f"It is {complaint}.")
     if not any("${" in pattern for pattern in canary.expect.values()):
         report((*place, "expect"), "no ${nonce} or ${number}", "one of them", "Else an old answer counts as a new one.")
+    if canary.burst < FULL_BURST and canary.burst_why is None:
+        found = f"{canary.burst} without burst_why"
+        report((*place, "burst"), found, f"{FULL_BURST}, or the reason for fewer", "Add burst_why: {en: …, ja: …}.")
 
 
 def _sources(product: Product) -> Iterator[tuple[tuple[str | int, ...], Source]]:

@@ -126,7 +126,8 @@ class Component(Definition):
     network: NetworkAccess = NetworkAccess.NONE
     """For a sensor."""
     mirrors: Slug | None = None
-    """With `network: mirror`: which of the environment's networks. The copy arrives on the interface `mirror0`."""
+    """With `network: mirror`: which of the environment's networks; the first one of `node` if not given. The copy
+    arrives on the interface `mirror0`."""
     seccomp_unconfined: bool = False
     lock: Slug | None = None
     """A kernel facility that only one product can hold at a time, e.g. `audit`."""
@@ -180,6 +181,10 @@ class CanaryAction(Definition):
     """How long to wait for the answer, all attempts together."""
     retry_s: float = 5.0
     """Repeat the act if no answer came for so long (only before the first answer)."""
+    burst: int = Field(default=1000, ge=1, le=1000)
+    """How many of these acts, one straight after the other, `pij product check` expects an answer to each of."""
+    burst_why: Text | None = None
+    """Why fewer than 1,000: e.g. each act starts a scan. Shown with the result."""
 
 
 class Ask(Definition):
