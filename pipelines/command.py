@@ -217,7 +217,7 @@ def rehearse(
 @app.command()
 def overhead(
     arms: Annotated[
-        list[str], typer.Argument(help="<product>-<arm>, or a product's id or folder for its default arm.")
+        list[str], typer.Argument(help="<product>-<arm>, or an id or folder for the arm `default`.")
     ],
     rounds: Annotated[int, typer.Option(min=1, max=50, help="How often; intervals need at least 2.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and of drawn values.")] = 1,
