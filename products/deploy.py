@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from environments.engine import NOT_ANSWERING
-from environments.manifest import Role
 from environments.session import Session
 from environments.standing import Target, run_in
 from environments.waiting import wait_until
@@ -18,7 +17,7 @@ from products.certificate import new_certificate
 from products.collect import Collector
 from products.guard import Guard
 from products.manifest import Arm, Ask, CanaryAction, Product, Source, Transport
-from products.placement import named, node_of
+from products.placement import addresses_by_name, named, node_of
 from products.running import Circumstances, RunningComponent, filled, start_component
 from products.secret import Secrets
 from products.sources import Sources
@@ -119,7 +118,7 @@ class Deployment:
         """
         action = self.arm.canary or self.product.canary
         nonce, number = _nonce(), str(secrets.randbelow(250) + 1)
-        fill = {**self._addresses(), "nonce": nonce, "number": number}
+        fill = {**addresses_by_name(self.target), "nonce": nonce, "number": number}
         command = filled(action.command, fill)
         expect = {name: filled(pattern, fill) for name, pattern in action.expect.items()}
         sent_ns, attempts, answer = time.time_ns(), 0, None
@@ -136,14 +135,6 @@ class Deployment:
             Canary(phase=phase, nonce=nonce, sent_ns=sent_ns, received_ns=received_ns, attempts=attempts)
         )
         return answer is not None
-
-    def _addresses(self) -> dict[str, str]:
-        """`<node or role>_addresses` -> every address of those nodes, with blanks between; empty if there is none."""
-        found = {f"{role}_addresses": "" for role in Role}
-        for name, node in self.target.nodes.items():
-            for key in {f"{name}_addresses", f"{node.definition.role}_addresses"}:
-                found[key] = " ".join([*found.get(key, "").split(), *node.addresses])
-        return found
 
     def close_session(self) -> None:
         """End the session that canaries were done in."""

@@ -119,7 +119,8 @@ class Component(Definition):
     """Runs for as long as the product does; its end is the product's death."""
     environment: dict[str, str] = {}
     """`${node_pid}` is the watched node's init process in the engine host's pid namespace,
-    `${node_address}` its address, `${attacker_address}` the attacker's."""
+    `${node_address}` its address, `${attacker_address}` the attacker's; `${target_addresses}`, `${user_addresses}` …
+    are all addresses of the nodes of that name or role, with blanks between."""
     capabilities: tuple[NeededCapability, ...] = ()
     host_pid: bool = False
     """Sees the engine host's processes (sensor only)."""

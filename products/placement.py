@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from environments.manifest import Node, Role
-from environments.standing import NodeExtra
+from environments.standing import NodeExtra, Target
 from products.manifest import Component, NetworkAccess, Placement
 
 IN_NODE = (Placement.NODE, Placement.GATEWAY)
@@ -32,6 +32,23 @@ def named(wanted: str, nodes: Mapping[str, Node]) -> str | None:
     if wanted in nodes:
         return wanted
     return next((name for name, node in nodes.items() if node.role == wanted), None)
+
+
+def mirrored_network(component: Component, nodes: Mapping[str, Node]) -> str | None:
+    """The network whose frames a mirror port copies: the one declared, or the first network of the watched node."""
+    if component.network is not NetworkAccess.MIRROR:
+        return None
+    watched = named(component.node, nodes)
+    return component.mirrors or (nodes[watched].networks[0] if watched is not None else None)
+
+
+def addresses_by_name(target: Target) -> dict[str, str]:
+    """`<node or role>_addresses` -> every address of those nodes, with blanks between; empty if there is none."""
+    found = {f"{role}_addresses": "" for role in Role}
+    for name, node in target.nodes.items():
+        for key in sorted({f"{name}_addresses", f"{node.definition.role}_addresses"}):
+            found[key] = " ".join([*found.get(key, "").split(), *node.addresses])
+    return found
 
 
 def shares_network(component: Component) -> bool:

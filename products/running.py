@@ -22,7 +22,7 @@ from environments.standing import RunningNode, Target, copy_into, prove_isolatio
 from environments.sweep import undo
 from products.certificate import CA_PATH, Certificate
 from products.manifest import Arm, Component, ContentMount, NetworkAccess, Placement, Product
-from products.placement import is_in_node, node_of, shares_network
+from products.placement import addresses_by_name, is_in_node, mirrored_network, node_of, shares_network
 from products.secret import Secrets
 from products.sources import Lines, Place, Sources
 from results.errors import TargetError
@@ -161,7 +161,7 @@ def _network(
     own = as_loghost(target) if collects else no_network()
     intake = _intake(stack, circumstances, sources, {**own, "hostname": component.id})
     if mirrored:
-        stack.enter_context(mirror_port(target, component.mirrors or "", intake.pid))
+        stack.enter_context(mirror_port(target, mirrored_network(component, target.definitions()) or "", intake.pid))
     proof = prove_isolation(target.witness, {component.id: intake.pid}) if mirrored or collects else ()
     return network_of(intake.container_id), intake, proof
 
@@ -205,7 +205,7 @@ def contents(arm: Arm, component: Component) -> tuple[ContentMount, ...]:
 
 def _environment(circumstances: Circumstances, component: Component, sources: Sources) -> dict[str, str]:
     target = circumstances.target
-    facts = {"intake_ca": CA_PATH}
+    facts = {**addresses_by_name(target), "intake_ca": CA_PATH}
     if sources.webhook_secret is not None:
         facts["webhook_secret"] = sources.webhook_secret
     name = node_of(component, target.definitions())
