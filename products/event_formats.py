@@ -9,6 +9,7 @@ Sources: ArcSight "Common Event Format Implementing", version 26 (header escapes
 """
 
 import re
+from itertools import zip_longest
 
 Fields = dict[str, object]
 
@@ -44,7 +45,7 @@ def read_cef(text: str) -> Fields:
     values, rest = _header(text[start + 4 :], len(CEF_HEADER), "CEF")
     fields: Fields = dict(zip(CEF_HEADER, values, strict=True))
     keys = list(CEF_KEY.finditer(rest))
-    for key, following in zip(keys, [*keys[1:], None], strict=True):
+    for key, following in zip_longest(keys, keys[1:]):
         # The one space before the next key belongs to neither.
         value = rest[key.end() : following.start() - 1] if following is not None else rest[key.end() :].rstrip()
         fields.setdefault(key.group(1), VALUE_ESCAPE.sub(_unescaped, value))

@@ -53,6 +53,8 @@ def _pattern(source: Source | Mapping) -> Iterator[Finding]:
 def _times(source: Source | Mapping) -> Iterator[Finding]:
     if not _is_time_format(source.time_format):
         yield ("time_format",), source.time_format, _time_formats(), "Correct it."
+    if "time(" in source.map.get("time", "") and source.time_format != "iso8601":
+        yield ("time_format",), source.time_format, "iso8601 where `map` reads the time with time()", "Remove it."
     if source.time_zone is None:
         if source.printed_zone_is_wrong:
             yield ("printed_zone_is_wrong",), "no time_zone", "the zone that is meant", "Add `time_zone`."
