@@ -81,7 +81,7 @@ def run_trial(
         if gathered.status is not TrialStatus.TARGET_FAILED:
             break
         say(f"failed through no fault of the product: {reason.splitlines()[0]}")
-    record = _record(engine, prepared, images, trial, gathered, started_ns)
+    record = record_of(engine, prepared, images, trial, gathered, started_ns)
     partial = folder / "trials" / f".{trial.trial_id}.partial"
     try:
         write_trial(partial, record, gathered.steps, gathered.alerts, gathered.telemetry, gathered.resources)
@@ -220,11 +220,11 @@ def _one_environment(
             )  # fmt: skip
         gathered.facts["isolation"] = target.proof
         gathered.facts["node_names"] = {name: node.names for name, node in target.nodes.items()}
-        steps, begins_s = _realised(prepared, trial, target, only)
+        steps, begins_s = realised_steps(prepared, trial, target, only)
         if only is not None:
             lay_out(target, steps, prepared.procedures, stop)
         if entry is None:
-            _replay(prepared, steps, begins_s, target, None, gathered, tell, stop)
+            replay_steps(prepared, steps, begins_s, target, None, gathered, tell, stop)
         else:
             _with_product(prepared, images, trial, entry, target, (steps, begins_s), gathered, tell, stop)
         gathered.facts["process_truth"] = witness.truth()
@@ -252,8 +252,8 @@ def _with_product(
                 if not deployment.show_canary("ready"):
                     raise ProductError(f"its canary never came through. {deployment.last_words()}")
             gathered.was_ready = True
-            _ask(deployment, gathered)
-            _replay(prepared, *work, target, deployment, gathered, tell, stop)
+            ask_versions(deployment, gathered)
+            replay_steps(prepared, *work, target, deployment, gathered, tell, stop)
             with _phase(gathered, "flush"):
                 tell("waiting for the last canary")
                 flushed = deployment.show_canary("flush")
@@ -265,10 +265,12 @@ def _with_product(
             deployment.check_stopped()  # what broke may be only what stopping the product took with it
             raise
         finally:
-            _collect(deployment, target, gathered)
+            collect_records(deployment, target, gathered)
 
 
-def _realised(prepared: Prepared, trial: TrialPlan, target: Target, only: str | None) -> tuple[list[Step], list[float]]:
+def realised_steps(
+    prepared: Prepared, trial: TrialPlan, target: Target, only: str | None
+) -> tuple[list[Step], list[float]]:
     """The steps of the trial with every value in its place, and when each begins (see `begins`)."""
     addresses = {name: node.addresses[0] for name, node in target.nodes.items() if node.addresses}
     realised = realise(prepared.plan, trial.seed, addresses)
@@ -276,7 +278,7 @@ def _realised(prepared: Prepared, trial: TrialPlan, target: Target, only: str | 
     return [step for step, _at_s in chosen], begins(chosen, prepared.plan.baseline)
 
 
-def _replay(
+def replay_steps(
     prepared: Prepared,
     steps: list[Step],
     begins_s: list[float],
@@ -304,7 +306,7 @@ def _replay(
         replay.close()
 
 
-def _ask(deployment: Deployment, gathered: Gathered) -> None:
+def ask_versions(deployment: Deployment, gathered: Gathered) -> None:
     product, arm = deployment.product, deployment.arm
     gathered.facts["product_version"] = deployment.ask(product.version)
     if product.content_version is not None:
@@ -315,7 +317,7 @@ def _ask(deployment: Deployment, gathered: Gathered) -> None:
             gathered.notes.append(answer)
 
 
-def _collect(deployment: Deployment, target: Target, gathered: Gathered) -> None:
+def collect_records(deployment: Deployment, target: Target, gathered: Gathered) -> None:
     """Take what came, whatever happened; mark what ran outside the trial's nodes."""
     gathered.facts["canaries"] = tuple(deployment.canaries)
     gathered.facts["sources"] = deployment.collector.counts()
@@ -416,7 +418,7 @@ def _require_answer(engine: Engine, trial: TrialPlan, error: Exception) -> None:
         ) from error
 
 
-def _record(
+def record_of(
     engine: Engine, prepared: Prepared, images: Images, trial: TrialPlan, gathered: Gathered, started_ns: int
 ) -> Trial:
     entry = trial.entry
