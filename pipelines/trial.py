@@ -288,6 +288,7 @@ def replay_steps(
     tell: Say,
     stop: threading.Event,
 ) -> None:
+    """Run the steps, with samples of what the containers take; what was carried out is in `gathered`."""
     replay = Replay(target, prepared.procedures, prepared.catalogue, stop)
 
     def on_step(number: int, total: int, step: Step) -> None:
@@ -307,6 +308,7 @@ def replay_steps(
 
 
 def ask_versions(deployment: Deployment, gathered: Gathered) -> None:
+    """Ask the running product for its versions and notes."""
     product, arm = deployment.product, deployment.arm
     gathered.facts["product_version"] = deployment.ask(product.version)
     if product.content_version is not None:
@@ -421,6 +423,7 @@ def _require_answer(engine: Engine, trial: TrialPlan, error: Exception) -> None:
 def record_of(
     engine: Engine, prepared: Prepared, images: Images, trial: TrialPlan, gathered: Gathered, started_ns: int
 ) -> Trial:
+    """The trial as it is sealed."""
     entry = trial.entry
     product = entry.product if entry else None
     built = entry is not None and all((entry.product.id, part.id) in images.products for part in entry.components())
