@@ -53,7 +53,7 @@ class _Expected:
     hint: bytes
 
     def is_met(self, observation: Observation) -> bool:
-        return all(pattern.search(_value(observation, name)) for name, pattern in self.patterns)
+        return all(pattern.search(value_of(observation, name)) for name, pattern in self.patterns)
 
 
 class Collector:
@@ -284,7 +284,8 @@ def _has_control(observation: Observation) -> bool:
     )
 
 
-def _value(observation: Observation, name: str) -> str:
+def value_of(observation: Observation, name: str) -> str:
+    """What a canary's `expect` is held against: a field as text, or the raw record for `any`."""
     value = observation.raw if name == "any" else getattr(observation, name)
     if isinstance(value, tuple):
         return " ".join(value)
