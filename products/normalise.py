@@ -200,8 +200,9 @@ def _value(name: str, value: object) -> object:
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text[:FIELD_CAP]
+    text = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:FIELD_CAP]
+    # JSON may hold half of a character (`"\\ud800"`), which no file and no database takes.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:FIELD_CAP]
 
 
 def _number(value: object, below: int) -> int | None:
