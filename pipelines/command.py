@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipelines import statistics_command
 from pipelines.product_command import product_app
 from pipelines.terminal import explaining as _explaining
 from pipelines.terminal import print_json as _print_json
@@ -21,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(product_app, name="product")
+for verb in (statistics_command.compare, statistics_command.rank, statistics_command.gap, statistics_command.power):
+    app.command()(verb)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
 Attack = Annotated[
     Path | None, typer.Option("--attack", help="STIX bundle of ATT&CK Enterprise; the embedded 18.1 if not given.")
@@ -216,9 +219,7 @@ def rehearse(
 
 @app.command()
 def overhead(
-    arms: Annotated[
-        list[str], typer.Argument(help="<product>-<arm>, or an id or folder for the arm `default`.")
-    ],
+    arms: Annotated[list[str], typer.Argument(help="<product>-<arm>, or an id or folder for the arm `default`.")],
     rounds: Annotated[int, typer.Option(min=1, max=50, help="How often; intervals need at least 2.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and of drawn values.")] = 1,
     name: Annotated[str, typer.Option("--as", help="Id of the results.")] = "overhead",

@@ -79,6 +79,9 @@ class Ranking(Record):
     """Arms in an order, which is as good as the reader's weights."""
 
     weights: dict[str, float]
+    basis: str
+    """Over which malicious executions: `applicable` (valid, and every arm's class can see them), or, where there is
+    none, `valid` (what an arm's class can't see counts as not seen)."""
     lines: tuple[RankLine, ...]
     order_survives: float | None
     """Share of redrawn weights under which the whole order stays; None without arms."""

@@ -24,6 +24,8 @@ class Grid:
     """(steps,) technique of each step."""
     malicious: Mask
     """(steps, repetitions): a valid malicious execution that the product's class can see."""
+    judged: Mask
+    """(steps, repetitions): a valid malicious execution, whether its class can see it or not."""
     benign: Mask
     """(steps, repetitions): a valid benign execution."""
     values: Mapping[str, Floats]
@@ -78,6 +80,7 @@ def _grid(ledger: Ledger, repetitions: NDArray[np.intp], watched: Mapping[str, M
         clusters=ledger.clusters,
         cluster=cluster,
         malicious=table(ledger.malicious & ledger.applicable) > 0,
+        judged=table(ledger.malicious & ledger.valid) > 0,
         benign=table(ledger.benign & ledger.valid) > 0,
         values=values,
         times=laid_times,

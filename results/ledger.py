@@ -96,6 +96,7 @@ def make_ledger(
     repetition_of: Mapping[str, int],
     cluster_of: Mapping[str, str],
     common: Collection[Address],
+    clusters: Collection[str] = (),
 ) -> Ledger:
     """Lay out the verdicts of one arm.
 
@@ -104,8 +105,9 @@ def make_ledger(
         repetition_of: trial id -> repetition.
         cluster_of: step id -> cluster, of the whole campaign.
         common: step executions that are valid for every arm.
+        clusters: others that its arrays must have a place for, e.g. those of another campaign.
     """
-    clusters = tuple(sorted(set(cluster_of.values())))
+    clusters = tuple(sorted({*cluster_of.values(), *clusters}))
     steps = tuple(sorted(cluster_of))
     place = {name: index for index, name in enumerate(clusters)}
     row = {name: index for index, name in enumerate(steps)}

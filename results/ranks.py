@@ -56,17 +56,21 @@ def read_weights(texts: Sequence[str]) -> dict[str, float]:
     return weights
 
 
-def common_cells(grids: Sequence[Grid]) -> tuple[Floats, Floats]:
-    """Malicious and benign executions that are valid for every arm, as tables of 0 and 1."""
-    return (
-        np.logical_and.reduce([one.malicious for one in grids]).astype(float),
-        np.logical_and.reduce([one.benign for one in grids]).astype(float),
-    )
+def common_cells(grids: Sequence[Grid]) -> tuple[Floats, Floats, str]:
+    """Malicious and benign executions common to all arms, as tables of 0 and 1, and what the malicious ones are.
+
+    `applicable`: valid, and every arm's class can see them. Where there is none, `valid`: whatever an arm's class can
+    see, so that products of different classes stand on the same plan, and what one can't see counts as not seen.
+    """
+    applicable = np.logical_and.reduce([one.malicious for one in grids])
+    basis = "applicable" if applicable.any() else "valid"
+    attacks = applicable if applicable.any() else np.logical_and.reduce([one.judged for one in grids])
+    return attacks.astype(float), np.logical_and.reduce([one.benign for one in grids]).astype(float), basis
 
 
 def vectors(grids: Mapping[str, Grid], costs: Mapping[str, float | None]) -> tuple[VectorLine, ...]:
     """What weights are applied to: each arm's components over the executions common to all."""
-    attacks, twins = common_cells(list(grids.values()))
+    attacks, twins, _basis = common_cells(list(grids.values()))
     lines = []
     for arm, grid in grids.items():
         values: dict[str, float | None] = {}
@@ -87,10 +91,11 @@ def rank(grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mappin
         weights: component -> weight; what is not named weighs nothing.
     """
     used = {name: weight for name, weight in weights.items() if weight}
+    basis = common_cells(list(grids.values()))[2] if grids else "applicable"
     missing = sorted({name for name in used for line in lines if line.values[name] is None})
     if missing or not used or not lines:
-        reason = f"{', '.join(missing)} is not known for every arm" if missing else "nothing is weighed"
-        return Ranking(weights=dict(weights), lines=(), order_survives=None, redrawn=0, reason=reason)
+        reason = f"{', '.join(missing)}: not known for every arm" if missing else "nothing is weighed"
+        return Ranking(weights=dict(weights), basis=basis, lines=(), order_survives=None, redrawn=0, reason=reason)
     parts, n = _contributions(grids, used)
     fixed = np.array([used.get(COST, 0.0) * float(line.values[COST] or 0.0) for line in lines])
     values = np.array([[float(line.values[name] or 0.0) for name in used] for line in lines])
@@ -105,11 +110,7 @@ def rank(grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mappin
     ranked = [
         RankLine(
             arm_key=line.arm_key,
-            score=Estimate(
-                value=rounded(scores[i]), low=rounded(scores[i] - spread[i]), high=rounded(scores[i] + spread[i]),
-                n=parts.shape[0], of="techniques", unit="score",
-                method="weighted sum; standard error of a cluster bootstrap over techniques, Student's t",
-            ),
+            score=_score(float(scores[i]), float(spread[i]), parts.shape[0]),
             rank=int(places[i]), low=int(low[i]), high=int(high[i]),
             places=tuple(round(float((resampled[:, i] == place + 1).mean()), 4) for place in range(len(lines))),
             keeps=round(float(keeps[i]), 4),
@@ -117,12 +118,25 @@ def rank(grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mappin
         for i, line in enumerate(lines)
     ]  # fmt: skip
     ranked.sort(key=lambda one: (one.rank, one.arm_key))
-    return Ranking(weights=dict(weights), lines=tuple(ranked), order_survives=round(survives, 4), redrawn=REDRAWN)
+    return Ranking(
+        weights=dict(weights), basis=basis, lines=tuple(ranked), order_survives=round(survives, 4), redrawn=REDRAWN
+    )
+
+
+def _score(value: float, spread: float, techniques: int) -> Estimate:
+    """A weighted sum with its interval; none where nothing varies, since that shows too few techniques, not certainty."""
+    known = spread > 1e-12
+    return Estimate(
+        value=rounded(value), low=rounded(value - spread) if known else None,
+        high=rounded(value + spread) if known else None, n=techniques, of="techniques", unit="score",
+        method="weighted sum; standard error of a cluster bootstrap over techniques, Student's t",
+        reason=None if known else "every technique gives it the same score: no spread to make an interval of",
+    )  # fmt: skip
 
 
 def _contributions(grids: Mapping[str, Grid], weights: Mapping[str, float]) -> tuple[Floats, Floats]:
     """What each technique adds to each arm's score: (techniques, arms, 2), attacks and twins apart; and their n."""
-    attacks, twins = common_cells(list(grids.values()))
+    attacks, twins, _basis = common_cells(list(grids.values()))
     tables = []
     for grid in grids.values():
         marks = {True: np.zeros_like(attacks), False: np.zeros_like(attacks)}
