@@ -17,6 +17,8 @@ from pipelines.campaign import TrialPlan, locks
 from pipelines.run import CampaignRun
 from results.errors import EvaluationError
 from results.scoring import score_campaign
+from results.sequential import Rule
+from results.stopping import settled_pairs
 from results.store import read_trial, sealed_trials
 from results.summary import Summary
 
@@ -130,7 +132,20 @@ class Schedule:
 
     def _settled(self, run: CampaignRun, repetition: int) -> set[str]:
         """The arms all of whose pairs are settled before this repetition, by the rule that was fixed beforehand."""
-        return set()
+        definition, arms = run.prepared.definition, [entry.key for entry in run.prepared.entries]
+        if definition.stopping is None or repetition == 1 or len(arms) < 2 or not sealed_trials(run.folder):
+            return set()
+        if definition.id not in self.summaries:  # resumed: what was sealed before has no scores yet
+            self.score()
+        rule = Rule(
+            looks=definition.repetitions, level=definition.stopping.alpha,
+            margin=definition.stopping.smallest_difference, first_look=min(2, definition.repetitions),
+        )  # fmt: skip
+        found = settled_pairs(run.folder, arms, definition.stopping.metric, rule, done=repetition - 1)
+        for pair in found:
+            note_decision(run.folder, {"decision": "settled"} | pair.model_dump(mode="json"))
+        settled = {frozenset((pair.first, pair.second)) for pair in found}
+        return {one for one in arms if all({one, other} in settled for other in arms if other != one)}
 
 
 def _drawn(runs: tuple[CampaignRun, ...], jobs: list[Job]) -> list[Job]:
