@@ -6,11 +6,8 @@ from typing import Any
 
 import docker.types
 
-from environments.standing import UNROUTABLE_DNS, Target
+from environments.standing import LOGHOST, UNROUTABLE_DNS, Target
 from results.errors import TargetError
-
-LOGHOST = "loghost"
-"""The name by which the nodes know a collector."""
 
 
 def no_network() -> dict[str, Any]:
@@ -32,7 +29,7 @@ def as_loghost(target: Target) -> dict[str, Any]:
     if target.management is None:
         raise TargetError("the environment was stood up without the management network that a collector needs")
     version = str(target.engine.client.api.api_version)
-    endpoint = docker.types.EndpointConfig(version, aliases=[LOGHOST])
+    endpoint = docker.types.EndpointConfig(version, aliases=[LOGHOST], ipv4_address=target.loghost)
     return {
         "network": target.management,
         "networking_config": {target.management: endpoint},

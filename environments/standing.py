@@ -26,6 +26,9 @@ UNROUTABLE_DNS = "203.0.113.53"
 """RFC 5737: the engine's resolver gets no upstream, so a name is no way out either."""
 PROBE_PORTS = (22, 53, 80, 443, 2375)
 PROBE_TIMEOUT_S = 0.4
+LOGHOST = "loghost"
+"""The name by which the nodes know a collector."""
+MANAGEMENT_TRIES = 20
 MANAGEMENT = "the collector's"
 """Not a slug, so that no environment has a network of that name."""
 DELETED = 2
@@ -75,6 +78,8 @@ class Target:
     """Network -> its id in the engine."""
     management: str | None = None
     """Id of the network on which the nodes reach a product's collector, if the trial has one."""
+    loghost: str | None = None
+    """Address that the collector has to take there: the nodes know it from their beginning."""
 
     def definitions(self) -> dict[Slug, Node]:
         """Each node as its environment defines it."""
@@ -145,6 +150,7 @@ def stand_up(
         TargetError: a node does not come up, or a node has a way out.
     """
     networks: dict[str, Any] = {}
+    loghost = "127.0.0.1"  # where nobody listens: looking the name up would take the node's syslog ten seconds
     borrowed = dict(lent or {})
     containers: list[Any] = []
     try:
@@ -152,7 +158,7 @@ def stand_up(
             if name not in borrowed:
                 networks[name] = _create_network(engine, labels)
         if management:
-            networks[MANAGEMENT] = _create_network(engine, labels)
+            networks[MANAGEMENT], loghost = _create_management(engine, labels)
         everyone = {**networks, **borrowed}
         with ThreadPoolExecutor(max_workers=max(1, len(environment.nodes))) as pool:
             jobs = {
@@ -164,6 +170,7 @@ def stand_up(
                     _networks_of(node, everyone),
                     labels,
                     extras.get(name, NodeExtra()),
+                    loghost,
                     containers,
                 )
                 for name, node in environment.nodes.items()
@@ -182,7 +189,8 @@ def stand_up(
         roots = {name: {node.pid} for name, node in nodes.items()}
         ids = {name: str(everyone[name].id) for name in environment.networks}
         proof = prove_isolation(witness, {name: node.pid for name, node in nodes.items()})
-        yield Target(engine, nodes, witness, proof, roots, ids, str(networks[MANAGEMENT].id) if management else None)
+        where = (str(networks[MANAGEMENT].id), loghost) if management else (None, None)
+        yield Target(engine, nodes, witness, proof, roots, ids, *where)
     except NOT_ANSWERING as error:
         raise TargetError(f"the engine failed while the environment was up: {error}") from error
     finally:
@@ -323,11 +331,25 @@ def run_in(engine: Engine, container_id: str, command: Sequence[str]) -> tuple[i
     return code, output[: 64 * 1024].decode("utf-8", "backslashreplace")
 
 
-def _create_network(engine: Engine, labels: Mapping[str, str]) -> Any:  # noqa: ANN401
+def _create_management(engine: Engine, labels: Mapping[str, str]) -> tuple[Any, str]:
+    """A network for a collector, and the collector's address in it; the engine gives fixed addresses in no other."""
+    for attempt in range(MANAGEMENT_TRIES):
+        subnet = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}"
+        pool = docker.types.IPAMPool(subnet=f"{subnet}.0/26", gateway=f"{subnet}.1")
+        try:
+            return _create_network(engine, labels, docker.types.IPAMConfig(pool_configs=[pool])), f"{subnet}.62"
+        except docker.errors.APIError:  # it overlaps with another
+            if attempt == MANAGEMENT_TRIES - 1:
+                raise
+    raise AssertionError
+
+
+def _create_network(engine: Engine, labels: Mapping[str, str], ipam: Any = None) -> Any:  # noqa: ANN401
     return engine.client.networks.create(
         f"net-{secrets.token_hex(6)}",
         driver="bridge",
         internal=True,
+        ipam=ipam,
         labels=dict(labels),
         # The engine host itself must not be reachable either.
         options={"com.docker.network.bridge.inhibit_ipv4": "true"},
@@ -341,6 +363,7 @@ def _start_node(
     networks: Mapping[str, Any],
     labels: Mapping[str, str],
     extra: NodeExtra,
+    loghost: str,
     containers: list[Any],
 ) -> Any:  # noqa: ANN401
     first, *others = networks
@@ -362,6 +385,7 @@ def _start_node(
         network=networks[first].name,
         networking_config={networks[first].name: docker.types.EndpointConfig(api_version, aliases=named(first))},
         dns=[UNROUTABLE_DNS],
+        extra_hosts={} if node.role is Role.ATTACKER else {LOGHOST: loghost},
         cap_add=sorted({*node.cap_add, *node.boot_capabilities, *extra.capabilities}),
         security_opt=["seccomp=unconfined"] if extra.seccomp_unconfined else [],
         mem_limit=node.mem_limit,

@@ -27,7 +27,7 @@ GENERATED = "generated"
 SHORTEST = 8
 """Characters: a shorter secret would be taken for ordinary text, and found in it."""
 LARGEST = 64 * 1024
-REFERENCE = re.compile(r"\$\{secret:([a-z0-9_-]+)\}")
+REFERENCE = re.compile(r"\$\{secret:([a-z0-9_]+)\}")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -126,7 +126,7 @@ def find_secrets(product: Product, files: Mapping[str, Path]) -> tuple[Secrets, 
 
 def variable_of(secret: str) -> str:
     """The environment variable that a secret is looked for in."""
-    return f"PIJ_SECRET_{secret.upper().replace('-', '_')}"
+    return f"PIJ_SECRET_{secret.upper()}"
 
 
 def _sources(product: Product, arm: Arm) -> Iterator[Source]:

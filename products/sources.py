@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import quote
 
 from environments.engine import NOT_ANSWERING, Engine
@@ -30,6 +31,12 @@ OUTPUT_CAP = 8 << 20
 DATABASE = ("", "-wal", "-journal")
 """SQLite's database and what belongs to it (sqlite.org/tempfiles.html)."""
 LOOP = 'while read -r _; do "$@" < /dev/null; printf "\\n%s %d\\n" "$MARK" "$?"; done'
+FOLLOWER = "".join(
+    line
+    for line in Path(__file__).with_name("follow.pl").read_text().splitlines(keepends=True)
+    if not line.startswith("#")  # it is seen in the container's list of processes
+)
+FOLLOW = 'if command -v perl > /dev/null; then exec perl -e "$1" "$2"; fi; exec tail -n +1 -s 0.2 -F "$2"'
 Track = Callable[[int], None]
 
 
@@ -210,7 +217,7 @@ class Sources:
     def _follow(self, stack: ExitStack, place: Place, index: int, path: str) -> None:
         """Follow a log file in a component's container, over rotation, from its beginning."""
         lines = Lines(lambda line, received_ns: self.collector.feed(index, line, received_ns))
-        command = ["tail", "-n", "+1", "-s", "0.2", "-F", path]
+        command = ["sh", "-c", FOLLOW, "sh", FOLLOWER, path]
         exec_id, raw = execute(place.engine, place.container_id, command, stdin=False)
         pipe = Pipe(raw, lines.feed, lambda _data: None, lambda: None)
         stack.callback(pipe.close)

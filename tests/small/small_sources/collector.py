@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+"""A small but real collector: each datagram that it receives becomes an alert, told in every way there is.
+
+Its files are rotated all the time; its webhook is tried with a wrong secret, too.
+"""
+
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import socket
+import sqlite3
+import ssl
+import threading
+import time
+
+FOLDER = pathlib.Path("/var/lib/small")
+told = []
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    """All alerts so far, for who knows the key."""
+
+    def do_GET(self):
+        allowed = self.headers["X-Key"] == os.environ["API_KEY"]
+        data = json.dumps({"page": {"items": told}}).encode() if allowed else b"who are you?"
+        self.send_response(200 if allowed else 403)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+def rename_and_create(alert):
+    path = FOLDER / "rotated.log"
+    with path.open("a") as file:
+        file.write(json.dumps(alert) + "\n")
+    path.rename(FOLDER / "rotated.log.1")
+    path.touch()
+
+
+def copy_and_truncate(alert):
+    path = FOLDER / "truncated.log"
+    with path.open("a") as file:
+        file.write(json.dumps(alert) + "\n")
+    time.sleep(0.5)
+    (FOLDER / "truncated.log.1").write_text(path.read_text())
+    os.truncate(path, 0)
+
+
+def write_anew(_alert):
+    path = FOLDER / "state.json"
+    path.with_suffix(".new").write_text(json.dumps({"alerts": told}))
+    path.with_suffix(".new").rename(path)
+
+
+def as_message(alert):
+    return f"<13>1 2026-01-01T00:00:00Z collector small - - - {json.dumps(alert)}".encode()
+
+
+def over_udp(alert):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(as_message(alert), ("127.0.0.1", 5514))
+
+
+def over_tcp(alert):
+    """Both framings of RFC 6587, by turns."""
+    message = as_message(alert)
+    framed = b"%d %s" % (len(message), message) if len(told) % 2 else message + b"\n"
+    with socket.create_connection(("127.0.0.1", 5515)) as sock:
+        sock.sendall(framed)
+
+
+def over_tls(alert):
+    context = ssl.create_default_context(cafile=os.environ["CA"])
+    with (
+        socket.create_connection(("127.0.0.1", 6514)) as sock,
+        context.wrap_socket(sock, server_hostname="localhost") as safe,
+    ):
+        message = as_message(alert)
+        safe.sendall(b"%d %s" % (len(message), message))
+
+
+def post(alert):
+    body = json.dumps({"events": [alert]})
+    for secret in ("Bearer wrong", os.environ["HOOK"], None):
+        connection = http.client.HTTPConnection("127.0.0.1", 8088)
+        headers = {"Authorization": secret} if secret else {}
+        connection.request("POST", "/alerts", body, headers)
+        status = connection.getresponse().status
+        if (status == 204) != (secret == os.environ["HOOK"]):
+            raise SystemExit(f"the webhook answered {status} to {secret}")
+
+
+def insert(alert):
+    """Each third time into a database made anew, whose numbers begin again."""
+    path = FOLDER / "alerts.db"
+    if len(told) % 3 == 0:
+        for part in ("", "-wal", "-shm"):
+            path.with_name(path.name + part).unlink(missing_ok=True)
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE IF NOT EXISTS alert (number INTEGER PRIMARY KEY, text TEXT, time REAL)")
+    database.execute("INSERT INTO alert (text, time) VALUES (?, ?)", (alert["text"], alert["time"]))
+    database.commit()
+    kept.append(database)  # never closed, so that the row stays in the write-ahead log
+
+
+kept = []
+
+
+def main():
+    FOLDER.mkdir(exist_ok=True)
+    for name in ("rotated.log", "truncated.log"):
+        (FOLDER / name).touch()
+    threading.Thread(target=http.server.HTTPServer(("127.0.0.1", 9000), Api).serve_forever, daemon=True).start()
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("", 514))
+    (FOLDER / "ready").touch()
+    while True:
+        text = sock.recv(4096).decode().strip()
+        alert = {"number": len(told) + 1, "time": time.time(), "text": text}
+        told.append(alert)
+        print(json.dumps(alert), flush=True)
+        with (FOLDER / "all.jsonl").open("a") as file:
+            file.write(json.dumps(alert) + "\n")
+        for tell in (rename_and_create, write_anew, over_udp, over_tcp, over_tls, post, insert, copy_and_truncate):
+            tell(alert)
+
+
+main()
