@@ -124,7 +124,7 @@ def rank(grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mappin
 
 
 def _score(value: float, spread: float, techniques: int) -> Estimate:
-    """A weighted sum with its interval; none where nothing varies, since that shows too few techniques, not certainty."""
+    """A weighted sum with its interval; none where nothing varies: that shows too few techniques, not certainty."""
     known = spread > 1e-12
     return Estimate(
         value=rounded(value), low=rounded(value - spread) if known else None,
