@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from products.formats import LINE_FORMATS, records_of
+from products.formats import records_of
 from products.manifest import Arm, Product, Source, read_product
 from products.mapping import FILE, read_mapping, source_of
 from products.normalise import Normaliser, Skipped, Unreadable
@@ -131,12 +131,8 @@ def _alert_sources(sources: dict[int, tuple[str, Source]]) -> list[int]:
 
 def _shown(index: int, source: Source, data: bytes) -> Iterator[RecordShown]:
     normaliser = Normaliser(source, lambda _component, pid: pid)
-    # A file of several documents is not what a product hands over at once; only line formats are cut at lines.
-    parts = records_of(source, data)
-    if source.format not in LINE_FORMATS and source.items is None:
-        parts = (line for line in data.splitlines() if line.strip()) if _has_documents_a_line(data) else parts
     now = time.time_ns()
-    for number, record in enumerate(parts, 1):
+    for number, record in enumerate(records_of(source, data), 1):
         read = normaliser.read(record, now, f"a{number:06d}")
         text = record[:SHOWN].decode("utf-8", "backslashreplace")
         shown = RecordShown(number=number, source=index, outcome="read", why=None, missing=(), record=text, fields=())
@@ -153,12 +149,6 @@ def _shown(index: int, source: Source, data: bytes) -> Iterator[RecordShown]:
             assert isinstance(read, Skipped)  # noqa: S101  # the third and last of them
             why = "`where` says no, or the pattern does not match"
             yield shown.model_copy(update={"outcome": "skipped", "why": why})
-
-
-def _has_documents_a_line(data: bytes) -> bool:
-    """Several documents in one sample: each line begins and ends like one."""
-    lines = [line.strip() for line in data.splitlines() if line.strip()]
-    return len(lines) > 1 and all(line[:1] + line[-1:] in (b"{}", b"[]", b"<>") for line in lines)
 
 
 def _missing(read: Observation) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ def records_of(source: Source, data: bytes) -> Iterator[bytes]:
     """Cut what a source handed over at once (a line, a webhook's body, an answer to a poll, a row) into records.
 
     Formats of one event a line are cut at line ends. A document (`json`, `xml`) is one record, or, where the source
-    names `items`, each of those as JSON. What can't be cut comes as it is, so that it is counted as unreadable.
+    names `items`, each of those as JSON; of several documents, one a line, each is one. What can't be cut comes as it
+    is, so that it is counted as unreadable.
 
     Args:
         source: a linted source.
@@ -49,7 +50,8 @@ def records_of(source: Source, data: bytes) -> Iterator[bytes]:
     if not data.strip():
         return
     if source.items is None:
-        yield data.strip()
+        lines = [line.strip() for line in data.split(b"\n") if line.strip()]
+        yield from lines if len(lines) > 1 and _is_whole(source, lines[0]) else [data.strip()]
         return
     try:
         if len(data) > DOCUMENT_CAP:
@@ -97,6 +99,13 @@ def identity_of(source: Source, record: bytes) -> str | None:
         return None if found is None else json.dumps(found, sort_keys=True)
     except (*DOCUMENT_ERRORS, TypeError):
         return None
+
+
+def _is_whole(source: Source, line: bytes) -> bool:
+    try:
+        return read_record(source, None, _text(line)) is not None
+    except DOCUMENT_ERRORS:
+        return False
 
 
 def _without_header(source: Source, text: str) -> tuple[Header | None, str]:

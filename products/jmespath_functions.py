@@ -86,6 +86,20 @@ class LogFunctions(functions.Functions):
             return items
         return next((item for item in items if item is not None and item != ""), None)
 
+    @functions.signature({"types": []}, {"types": []})
+    def _func_unless(self, value: object, nothing: object) -> object:
+        """`unless(value, '-')`: null where the product prints its word for nothing."""
+        return None if value == nothing else value
+
+    @functions.signature({"types": []}, {"types": ["string"]}, {"types": ["string"]})
+    def _func_named(self, items: object, name: str, value: str) -> dict[str, object] | None:
+        """`named([{n: 'pid', v: 7}], 'n', 'v')`: one object, `{pid: 7}`; the first of a name holds."""
+        found: dict[str, object] = {}
+        for item in items if isinstance(items, list) else [items]:
+            if isinstance(item, dict) and isinstance(item.get(name), str):
+                found.setdefault(item[name], item.get(value))
+        return found or None
+
     @functions.signature({"types": []})
     def _func_parse_json(self, text: object) -> object:
         """`parse_json(text)`: JSON inside of JSON."""

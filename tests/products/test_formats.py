@@ -44,6 +44,13 @@ def test_a_document_is_one_record_or_each_of_its_items():
     assert [json.loads(record) for record in found] == [{"id": 1}, {"id": 2, "text": "日"}]
 
 
+def test_several_documents_one_a_line_are_a_record_each_and_one_over_many_lines_stays_one():
+    """Else a webhook that posts JSON lines, or an XML element a line, would be one unreadable record."""
+    assert list(records_of(make_source(Format.JSON), b'{"a": 1}\n{"a": 2}\n')) == [b'{"a": 1}', b'{"a": 2}']
+    pretty = b"<a>\n<b>1</b>\n</a>"
+    assert list(records_of(make_source(Format.XML), pretty)) == [pretty]
+
+
 def test_items_of_an_xml_document_are_read_as_json_records():
     """Else a report in XML could only ever be one alert."""
     source = make_source(Format.XML, items="report.alert", map={"title": '"#text"', "rule_id": '"@id"'})

@@ -153,6 +153,10 @@ def test_a_severity_is_one_of_the_words_or_unknown(value: object, scale: str):
         ("path_join(d, a)", "/tmp/TEXT"),
         (r"path_join('C:\temp', a)", r"C:\temp\TEXT"),
         ("path_join(n, a)", None),
+        ("unless(a, 'TEXT')", None),
+        ("unless(d, '-')", "/tmp"),
+        ("named(l, 'n', 'v').pid", 7),
+        ("named(a, 'n', 'v')", None),
         ("time(t, 'epoch_ms')", "2026-11-28T12:00:00.000000000+00:00"),
         ("time(a, 'iso8601')", None),
         ("severity(t, 'cef')", None),
@@ -166,7 +170,16 @@ def test_a_severity_is_one_of_the_words_or_unknown(value: object, scale: str):
 )
 def test_functions_of_the_map_answer_null_to_what_they_cannot_do(expression: str, expected: object):
     """Else one odd value would cost the whole alert."""
-    data = {"a": "TEXT", "b": "x, y z,", "n": None, "e": "", "j": '{"k": [1]}', "d": "/tmp", "t": NOON // 10**6}
+    data: dict[str, object] = {
+        "a": "TEXT",
+        "b": "x, y z,",
+        "n": None,
+        "e": "",
+        "j": '{"k": [1]}',
+        "d": "/tmp",
+        "t": NOON // 10**6,
+    }
+    data["l"] = [{"n": "pid", "v": 7}, {"n": "pid", "v": 8}, {"n": 5}, None]
     assert jmespath.search(expression, data, jmespath.Options(custom_functions=LogFunctions())) == expected
 
 
