@@ -124,18 +124,22 @@ class Attributor:
         """Rows that several steps fit: what one kind of evidence leaves open, the next may decide."""
         if not len(rows):
             return
-        places = {number: _places(one, rows) for number, one in answers.items()}
+        places = {number: _places(one, rows) for number, one in answers.items() if len(one.rows)}
+        counts = {
+            number: np.where(at >= 0, answers[number].count[np.maximum(at, 0)], 0) for number, at in places.items()
+        }
         words = np.zeros(len(rows), dtype=np.uint64)
-        for number, one in answers.items():
-            at = places[number]
-            holding = (at >= 0) & (one.count[np.maximum(at, 0)] > 0) if len(one.rows) else np.zeros(len(rows), bool)
-            segment = np.where(holding, one.segment[np.maximum(at, 0)], -1) if len(one.rows) else np.full(len(rows), -1)
-            words = _mixed(words, segment.astype(np.int64))
+        for number, at in places.items():
+            segment = answers[number].segment[np.maximum(at, 0)]
+            words = _mixed(words, np.where(counts[number] > 0, segment, -1))
         _values, first, case = np.unique(words, return_index=True, return_inverse=True)
-        found = [
-            _decided([(number, one, int(places[number][example])) for number, one in answers.items()])
-            for example in first.tolist()
-        ]
+        asked: list[list[tuple[int, Answers, int, int]]] = [[] for _case in first]
+        for number, at in places.items():
+            some = np.flatnonzero(counts[number][first] > 0)
+            each = zip(some.tolist(), at[first[some]].tolist(), counts[number][first[some]].tolist(), strict=True)
+            for one, place, count in each:
+                asked[one].append((number, answers[number], place, count))
+        found = [_decided(one) for one in asked]
         for row, which in zip(rows.tolist(), case.tolist(), strict=True):
             number, steps = found[which]
             if number is not None:
@@ -184,29 +188,24 @@ def _mixed(words: Words, values: Ints) -> Words:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _decided(asked: Sequence[tuple[int, Answers, int]]) -> tuple[int | None, tuple[int, ...]]:
+def _decided(asked: Sequence[tuple[int, Answers, int, int]]) -> tuple[int | None, tuple[int, ...]]:
     """The evidence that decides one row and its step, or None and the first of the steps that fit.
 
     The larger of two sets is never written out: its members are looked up one by one.
+
+    Args:
+        asked: the kinds of evidence that point at any step, strongest first: number, answers, place, how many steps.
     """
-    whole: tuple[Answers, int] | None = None
+    (_number, whole, at, size), *others = asked
     some: list[int] | None = None
-    for number, one, place in asked:
-        count = int(one.count[place]) if place >= 0 else 0
-        if count == 0:
-            continue
-        if whole is None:
-            whole = (one, place)
-            continue
-        if some is None and count > int(whole[0].count[whole[1]]):
-            some = whole[0].members(whole[1])
+    for number, one, place, count in others:
+        if some is None and count > size:
+            some = whole.members(at)
         if some is not None:
             fitting = [step for step in some if one.holds(place, step)]
         else:
-            fitting = [step for step in one.members(place) if whole[0].holds(whole[1], step)]
+            fitting = [step for step in one.members(place) if whole.holds(at, step)]
         if len(fitting) == 1:
             return number, tuple(fitting)
         some = fitting or some
-    if some is None and whole is not None:
-        some = whole[0].members(whole[1])
-    return None, tuple((some or [])[:CANDIDATES_SHOWN])
+    return None, tuple((whole.members(at) if some is None else some)[:CANDIDATES_SHOWN])

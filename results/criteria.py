@@ -5,13 +5,13 @@ Each pattern is tried once on each distinct text of its field.
 
 import hashlib
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from results.columns import Batch, Codes
 from results.intervals import Bools, Ints
+from results.literals import searcher
 from results.records import Condition, StepExecution, StepKind
 
 SEARCHED = 64 * 1024
@@ -32,7 +32,7 @@ class Criteria:
             for condition in (one for alternative in alternatives for one in alternative):
                 numbers.setdefault((condition.field, condition.matches), len(numbers))
         self._conditions = list(numbers)
-        self._patterns = [re.compile(pattern) for _field, pattern in numbers]
+        self._searchers: dict[int, Callable[[str], bool]] = {}
         named = sorted({"raw" if field == WHOLE else field for field, _pattern in numbers})
         self.fields: tuple[str, ...] = tuple(named)
         """Columns of an observation that the conditions are about."""
@@ -72,16 +72,21 @@ class Criteria:
             mine = np.flatnonzero(fields == number)
             if self.fields[number] == "raw":  # hardly ever the same twice
                 texts = batch.rows.column("raw").take(rows[mine]).to_pylist()
-                patterns = [self._patterns[one].search for one in conditions[mine].tolist()]
-                found[mine] = [s(text[:SEARCHED]) is not None for s, text in zip(patterns, texts, strict=True)]
+                searchers = [self._searcher(one) for one in conditions[mine].tolist()]
+                found[mine] = [finds(text[:SEARCHED]) for finds, text in zip(searchers, texts, strict=True)]
                 continue
             texts = text_of(batch, self.fields[number])
             width = len(texts.texts) + 1
             pairs, which = np.unique(conditions[mine] * width + texts.codes[rows[mine]] + 1, return_inverse=True)
-            searches = [pattern.search for pattern in self._patterns]
             shown = ("", *texts.texts)
-            held = [searches[pair // width](shown[pair % width][:SEARCHED]) is not None for pair in pairs.tolist()]
+            held = [self._searcher(pair // width)(shown[pair % width][:SEARCHED]) for pair in pairs.tolist()]
             found[mine] = np.array(held, dtype=bool)[which]
+        return found
+
+    def _searcher(self, condition: int) -> Callable[[str], bool]:
+        found = self._searchers.get(condition)
+        if found is None:
+            found = self._searchers[condition] = searcher(self._conditions[condition][1])
         return found
 
 

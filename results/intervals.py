@@ -7,6 +7,7 @@ the step numbers that have begun less the sum of those that have ended is the nu
 Steps are numbered in the order in which they began.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -89,7 +90,10 @@ class IntervalIndex:
         self._ends = keys[end] * self._width + self._highs[end]
         self._begun_sum = np.concatenate(([0], np.cumsum(steps[begin])))
         self._ended_sum = np.concatenate(([0], np.cumsum(steps[end])))
-        self._by_begin = (keys[begin], steps[begin], self._highs[begin])
+        self._begin_list: list[int] = self._begins.tolist()
+        self._step_list: list[int] = steps[begin].tolist()
+        self._high_list: list[int] = self._highs[begin].tolist()
+        self._latest = _latest_so_far(keys[begin].tolist(), self._high_list)
         self._spans: dict[tuple[int, int], list[tuple[int, int]]] | None = None
 
     def ranks(self, moments: Ints) -> Ints:
@@ -107,10 +111,10 @@ class IntervalIndex:
 
     def members(self, key: int, rank: int) -> list[int]:
         """Every step that holds, ascending."""
-        keys, steps, highs = self._by_begin
-        first = int(np.searchsorted(keys, key, side="left"))
-        last = int(np.searchsorted(self._begins, key * self._width + rank, side="right"))
-        return sorted(set(steps[first:last][highs[first:last] > rank].tolist()))
+        first = bisect_left(self._begin_list, key * self._width)
+        last = bisect_right(self._begin_list, key * self._width + rank, first)
+        first = bisect_right(self._latest, rank, first, last)  # whatever stands before it has ended
+        return sorted({self._step_list[one] for one in range(first, last) if self._high_list[one] > rank})
 
     def holds(self, key: int, step: int, rank: int) -> bool:
         """Whether one step holds."""
@@ -120,6 +124,14 @@ class IntervalIndex:
                 spans.setdefault((one.key, one.step), []).append((low, high))
             self._spans = spans
         return any(low <= rank < high for low, high in self._spans.get((key, step), ()))
+
+
+def _latest_so_far(keys: Sequence[int], highs: Sequence[int]) -> list[int]:
+    """For each interval the latest end among those of its key so far."""
+    found: list[int] = []
+    for place, (key, high) in enumerate(zip(keys, highs, strict=True)):
+        found.append(max(high, found[-1]) if place and keys[place - 1] == key else high)
+    return found
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from results.records import (
     Verdict,
 )
 from results.store import read_resources
-from results.techniques import read_name
+from results.techniques import Names
 from results.verdicts import judge_trial
 
 T = TypeVar("T")
@@ -92,9 +92,10 @@ def judge_sealed(
     Raises:
         EvaluationError: a file is damaged.
     """
+    names = Names(catalogue)
     attributor = Attributor(lend(steps, trial.seed), trial.node_names, trial.latency_s)
-    alerts = score_file(folder / "alerts.parquet", trial, attributor, catalogue, write, alert=True)
-    telemetry = score_file(folder / "telemetry.parquet", trial, attributor, catalogue, write, alert=False)
+    alerts = score_file(folder / "alerts.parquet", trial, attributor, names, write, alert=True)
+    telemetry = score_file(folder / "telemetry.parquet", trial, attributor, names, write, alert=False)
     evidence = {
         attributor.steps[number].step_id: StepEvidence(
             **(
@@ -111,7 +112,7 @@ def judge_sealed(
         trial,
         seal,
         steps,
-        tuple(judge_trial(trial, steps, evidence, control, catalogue)),
+        tuple(judge_trial(trial, steps, evidence, control, names)),
         tuple(read_resources(folder)),
         alerts.statuses,
         tuple(alerts.canaries),
@@ -120,17 +121,15 @@ def judge_sealed(
     )
 
 
-def score_file(
-    path: Path, trial: Trial, attributor: Attributor, catalogue: Catalogue, write: Write, alert: bool
-) -> FileScore:
+def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, write: Write, alert: bool) -> FileScore:
     """Attribute the observations of one file; see `judge_sealed`."""
     times = times_of(path, trial)
     found, counting, techniques = FileScore(), Counting(alert), Counter[str]()
     numbers = np.zeros((len(STATUSES), len(attributor.steps) + 1), dtype=np.int64)
-    names = [*dict.fromkeys((*FIELDS, *attributor.criteria.fields))]
+    wanted = [*dict.fromkeys((*FIELDS, *attributor.criteria.fields))]
     with ThreadPoolExecutor(max_workers=1) as writing:
         jobs = []
-        for batch in _ahead(batches(path, names)):
+        for batch in _ahead(batches(path, wanted)):
             place = slice(batch.first, batch.first + batch.size)
             claims = attributor.attribute(batch, times.moment[place])
             times.irregular[place] |= claims.irregular
@@ -143,7 +142,7 @@ def score_file(
                 jobs.pop(0).result()
             counting.add(batch, claims, times)
             np.add.at(numbers, (claims.status, claims.step), 1)
-            _note_techniques(batch, catalogue, techniques)
+            _note_techniques(batch, names, techniques)
             _note_canaries(batch, times, found)
         for job in jobs:
             job.result()
@@ -159,11 +158,11 @@ def _write(write: Write, *about: object) -> None:
     write(rows_of(*about))  # type: ignore[arg-type]
 
 
-def _note_techniques(batch: Batch, catalogue: Catalogue, techniques: Counter[str]) -> None:
+def _note_techniques(batch: Batch, names: Names, techniques: Counter[str]) -> None:
     """Count the observations that name a technique that is misspelt, revoked or unknown."""
     coded = batch.codes("techniques")
     for fault in ("misspelt", "revoked", "unknown"):
-        each = [int(any(fault in read_name(n, catalogue).faults for n in json.loads(text))) for text in coded.texts]
+        each = [int(any(fault in names.read(n).faults for n in json.loads(text))) for text in coded.texts]
         if any(each):
             techniques[fault] += int(coded.of(each, 0).sum())
 

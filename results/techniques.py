@@ -21,6 +21,28 @@ class Named:
     """`misspelt`, `revoked`, `unknown`."""
 
 
+class Names:
+    """Names as one release of ATT&CK knows them; each is read once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Of the campaign's release."""
+        self.catalogue = catalogue
+        self._read: dict[str, Named] = {}
+        self._tactics: dict[str, str | None] = {}
+
+    def read(self, name: str) -> Named:
+        """What a product meant by a technique; see `read_name`."""
+        if name not in self._read:
+            self._read[name] = read_name(name, self.catalogue)
+        return self._read[name]
+
+    def tactic(self, name: str) -> str | None:
+        """Id of a tactic named by its id, name or short name."""
+        if name not in self._tactics:
+            self._tactics[name] = self.catalogue.tactic_id(name)
+        return self._tactics[name]
+
+
 def read_name(name: str, catalogue: Catalogue) -> Named:
     """What a product meant.
 

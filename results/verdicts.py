@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from results.attack import Catalogue
 from results.counting import Said, StepEvidence
 from results.records import (
     Canary,
@@ -19,7 +18,7 @@ from results.records import (
     TrialStatus,
     Verdict,
 )
-from results.techniques import read_name
+from results.techniques import Names
 
 NANO = 1_000_000_000
 FLUSH = "flush"
@@ -42,7 +41,7 @@ def judge_trial(
     steps: Sequence[StepExecution],
     evidence: Mapping[str, StepEvidence],
     control: Mapping[str, StepExecution] | None,
-    catalogue: Catalogue,
+    names: Names,
 ) -> list[Verdict]:
     """Judge every step of a trial, canaries left out.
 
@@ -51,17 +50,17 @@ def judge_trial(
         steps: its steps.
         evidence: what speaks for each step, by id; a step that it lacks has none.
         control: the steps of the control with the same seed, by id; None if there is none.
-        catalogue: of the campaign's ATT&CK release.
+        names: of the campaign's ATT&CK release.
     """
     return [
-        judge(trial, step, evidence.get(step.step_id, StepEvidence()), (control or {}).get(step.step_id), catalogue)
+        judge(trial, step, evidence.get(step.step_id, StepEvidence()), (control or {}).get(step.step_id), names)
         for step in steps
         if step.kind is not StepKind.CANARY
     ]
 
 
 def judge(
-    trial: Trial, step: StepExecution, evidence: StepEvidence, control: StepExecution | None, catalogue: Catalogue
+    trial: Trial, step: StepExecution, evidence: StepEvidence, control: StepExecution | None, names: Names
 ) -> Verdict:
     """Judge one step.
 
@@ -70,11 +69,11 @@ def judge(
         step: the evidence that it ran.
         evidence: what counts for it, alerts and telemetry.
         control: the same step in the control with the same seed.
-        catalogue: of the campaign's ATT&CK release.
+        names: of the campaign's ATT&CK release.
     """
     outcome, reason = _outcome(trial, step, evidence, control)
     shown = bool(evidence.alerts) and outcome in (Outcome.ALERTED, Outcome.PREVENTED)
-    grades = [grade(said, step, catalogue) for said in evidence.said] if shown else []
+    grades = [grade(said, step, names) for said in evidence.said] if shown else []
     best = min((g.category for g in grades), key=GRADES.index, default=None)
     latency_s, delivery_s = _latency(step, evidence) if shown else (None, None)
     logged = evidence.telemetry_kind if outcome is Outcome.LOGGED else None
@@ -97,12 +96,13 @@ def judge(
     )
 
 
-def grade(said: Said, step: StepExecution, catalogue: Catalogue) -> Grade:
+def grade(said: Said, step: StepExecution, names: Names) -> Grade:
     """How much an alert said: names are compared as ids of the pinned release, revoked ids followed.
 
     By time alone an alert is `general` at most, whatever it names.
     """
-    named = {read_name(name, catalogue).technique for name in json.loads(said.techniques)}
+    named = {names.read(name).technique for name in json.loads(said.techniques)}
+    catalogue = names.catalogue
     own = catalogue.resolve(step.technique) if step.technique else None
     parent = catalogue.parent_of(own) if own else None
     wrong = tuple(sorted(name for name in named if name not in (own, parent)))
@@ -112,7 +112,7 @@ def grade(said: Said, step: StepExecution, catalogue: Catalogue) -> Grade:
         return Grade(Category.TECHNIQUE, parent=False, wrong=wrong)
     if parent is not None and parent in named:
         return Grade(Category.TECHNIQUE, parent=True, wrong=wrong)
-    tactics = {catalogue.tactic_id(name) for name in json.loads(said.tactics)}
+    tactics = {names.tactic(name) for name in json.loads(said.tactics)}
     if tactics & set(step.tactics):
         return Grade(Category.TACTIC, parent=False, wrong=wrong)
     return Grade(Category.GENERAL, parent=False, wrong=wrong)

@@ -5,11 +5,12 @@ import pytest
 from attacks.catalogue import load_catalogue
 from results.counting import StepEvidence
 from results.records import Action, Category, Kind, Outcome, StepKind, TrialStatus
+from results.techniques import Names
 from results.verdicts import judge
 from tests.campaign_builder import make_observation, make_step, make_trial
 from tests.results import by_column
 
-CATALOGUE = load_catalogue()
+NAMES = Names(load_catalogue())
 SEEN = object()
 
 
@@ -17,7 +18,7 @@ def judged(step, *observations, trial=None, control=SEEN, alert=True):
     trial = trial or make_trial()
     _claims, evidence, _times = by_column.attribute([step], trial, observations, alert)
     seen = make_step(step.step_id, step.position) if control is SEEN else control
-    return judge(trial, step, evidence.get(step.step_id, StepEvidence()), seen, CATALOGUE)
+    return judge(trial, step, evidence.get(step.step_id, StepEvidence()), seen, NAMES)
 
 
 def test_a_step_whose_effect_was_seen_and_that_nobody_reported_is_missed():
