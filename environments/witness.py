@@ -351,6 +351,10 @@ class Witness:
                 return  # tracked by a second root: the first entry stands
             known.append(seen)
             self._children.setdefault(event["ppid"], []).append(seen)
+        elif kind == "number":
+            for seen in self._processes.get(pid, ()):
+                if seen.started_ns == event["t"] and seen.node_pid is None:
+                    seen.node_pid = event["npid"]
         elif pid in self._processes:
             self._note_change(self._processes[pid][-1], event)
 

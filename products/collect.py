@@ -241,10 +241,22 @@ class Collector:
 
     def _marked(self, kind: str) -> tuple[Observation, ...]:
         with self._changed:
+            late = {
+                record.observation_id: pids
+                for (of, _source), counter, normaliser in zip(
+                    self.sources, self._counters, self._normalisers, strict=True
+                )
+                if of == kind
+                for record in counter.kept
+                if (pids := normaliser.late_pids(record.observation_id))
+            }
             records = sorted(self._all(kind), key=lambda record: (len(record.observation_id), record.observation_id))
+            answers = {record.observation_id for record in records if any(one.is_met(record) for one in self._expected)}
             return tuple(
-                record.model_copy(update={"canary": True})
-                if any(expected.is_met(record) for expected in self._expected)
+                record.model_copy(update={**late.get(record.observation_id, {}), "canary": True})
+                if record.observation_id in answers
+                else record.model_copy(update=late[record.observation_id])
+                if record.observation_id in late
                 else record
                 for record in records
             )

@@ -5,7 +5,6 @@ fails on a record, that field is unknown; the alert itself is not lost for it.
 """
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 import jmespath
 
 from products.formats import DOCUMENT_ERRORS, LINE_CAP, read_record
-from products.jmespath_functions import LogFunctions
+from products.jmespath_functions import LogFunctions, short_json
 from products.severities import severity_word
 from products.source import PidNamespace, Source
 from products.times import read_time, zone_named
@@ -74,6 +73,7 @@ class Normaliser:
         """
         self._source = source
         self._translate = translate_pid
+        self._late: dict[str, dict[str, int]] = {}
         self._pattern = re.compile(source.pattern) if source.pattern is not None else None
         self._where = jmespath.compile(source.where) if source.where is not None else None
         self._map = {name: jmespath.compile(expression) for name, expression in source.map.items()}
@@ -119,6 +119,15 @@ class Normaliser:
             return Skipped()
         return {name: _searched(expression, record, options) for name, expression in self._map.items()}
 
+    def late_pids(self, observation_id: str) -> dict[str, int]:
+        """Pids that could not be translated when the record came, and can be now.
+
+        A program of a few milliseconds gets its pid in the node told by its neighbours' (see the witness).
+        """
+        pids = self._late.get(observation_id, {})
+        found = {name: self._translate(self._source.component, pid) for name, pid in pids.items()}
+        return {name: pid for name, pid in found.items() if pid is not None}
+
     def _observation(
         self, fields: Mapping[str, object], line: bytes, text: str, received_ns: int, observation_id: str
     ) -> Observation:
@@ -135,6 +144,8 @@ class Normaliser:
             pid = values.get(name)
             if self._source.pid_namespace is PidNamespace.NODE and isinstance(pid, int):
                 values[name] = self._translate(self._source.component, pid)
+                if values[name] is None:
+                    self._late.setdefault(observation_id, {})[name] = pid
         return Observation.model_validate(
             {
                 **values,
@@ -200,7 +211,7 @@ def _value(name: str, value: object) -> object:
 
 
 def _text(value: object) -> str:
-    text = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:FIELD_CAP]
+    text = (value if isinstance(value, str) else short_json(value, FIELD_CAP))[:FIELD_CAP]
     # JSON may hold half of a character (`"\\ud800"`), which no file and no database takes.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")[:FIELD_CAP]
 

@@ -26,6 +26,7 @@ import time
 
 import counters
 import mirror
+import numbering
 
 # linux/connector.h, linux/cn_proc.h
 NETLINK_CONNECTOR = 11
@@ -70,6 +71,8 @@ class Truth:
         """Nothing is tracked yet."""
         self.socket = None
         self.tracked = {}  # pid -> root pid
+        self.namespaces = {}  # root pid -> pid namespace
+        self.numbers = {}  # pid namespace -> numbering.Numbers
         self.offset_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
     def listen(self):
@@ -102,6 +105,7 @@ class Truth:
             self.tracked[pid] = root
             queue.extend(children.get(pid, ()))
         now = time.time_ns()
+        self.namespaces[root] = namespace_of(root)
         for pid in found:
             parent = int(status_of(pid).get("PPid", 0))
             say({"ev": "fork", "pid": pid, "ppid": parent, "t": now, "npid": node_pid(pid), "root": root})
@@ -147,9 +151,17 @@ class Truth:
             say({"ev": "lost", "t": when})
         elif what == FORK:
             _ppid, parent, child, group = struct.unpack_from("=IIII", body)
-            if child == group and parent in self.tracked:  # a thread is no process
-                self.tracked[child] = self.tracked[parent]
-                say({"ev": "fork", "pid": child, "ppid": parent, "t": when, "npid": node_pid(child)})
+            if parent not in self.tracked:
+                return
+            numbers = self.numbers.setdefault(self.namespaces.get(self.tracked[parent]), numbering.Numbers())
+            if child != group:  # a thread is no process, but takes a number
+                numbers.fork(parent, None, when, None)
+                return
+            self.tracked[child] = self.tracked[parent]
+            number = node_pid(child)
+            say({"ev": "fork", "pid": child, "ppid": parent, "t": when, "npid": number})
+            for pid, began, found in numbers.fork(parent, child, when, number):
+                say({"ev": "number", "pid": pid, "t": began, "npid": found})
         elif what == EXEC:
             (pid,) = struct.unpack_from("=I", body)
             if pid in self.tracked:
@@ -214,6 +226,14 @@ def bounding_set(pid):
     """Names of the capabilities in a process's bounding set; KeyError if it is gone."""
     mask = int(status_of(pid)["CapBnd"], 16)
     return [name for number, name in enumerate(CAPABILITIES.split()) if mask >> number & 1]
+
+
+def namespace_of(pid):
+    """The pid namespace of a process; None if it is gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
 
 
 def node_pid(pid):
