@@ -15,6 +15,19 @@ from products.times import read_time
 
 TEXT_CAP = 64 * 1024
 """Characters of a text that a function looks at."""
+ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
+def short_json(value: object, most: int = TEXT_CAP) -> str:
+    """JSON of a value, never longer than `most` characters and never made longer than that on the way."""
+    parts: list[str] = []
+    length = 0
+    for part in ENCODER.iterencode(value):
+        parts.append(part)
+        length += len(part)
+        if length >= most:
+            break
+    return "".join(parts)[:most]
 
 
 class LogFunctions(functions.Functions):
@@ -45,7 +58,13 @@ class LogFunctions(functions.Functions):
         """`joined(list, ' ')`: like join, for lists with numbers and nulls in them."""
         if not isinstance(items, list):
             return None
-        return separator.join(str(item) for item in items if item is not None)
+        texts = (item if isinstance(item, str) else short_json(item, 4096) for item in items if item is not None)
+        return separator.join(texts)
+
+    @functions.signature({"types": []})
+    def _func_to_string(self, value: object) -> str:
+        """JMESPath's own, but bounded: a value may hold another a million times."""
+        return value if isinstance(value, str) else short_json(value)
 
     @functions.signature({"types": []})
     def _func_percent_decoded(self, text: object) -> str | None:

@@ -3,6 +3,7 @@
 The same rules hold for a manifest's sources and for ready-made mappings.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from products.source import Format, Source
 from products.times import NAMED_FORMATS, zone_named
 from results.patterns import objection
 
+COPIES = 1000
+"""How often an expression may repeat what it is given: `[@, @] | [@, @] | …` would fill any memory."""
 Finding = tuple[tuple[str, ...], str, str, str]
 """Field, found, allowed, how to mend it."""
 
@@ -71,6 +74,8 @@ def _expression(field: tuple[str, ...], text: str) -> Iterator[Finding]:
     except (jmespath.exceptions.JMESPathError, RecursionError) as error:
         yield field, text, "JMESPath", f"{str(error).splitlines()[0]}."
         return
+    if _copies(tree) > COPIES:
+        yield field, text[:80], f"lists and objects that copy their input at most {COPIES} times", "Write it shorter."
     for name, arguments in _calls(tree):
         if name not in LogFunctions.FUNCTION_TABLE:
             known = ", ".join(sorted(LogFunctions.FUNCTION_TABLE))
@@ -93,14 +98,23 @@ def _literal(field: tuple[str, ...], name: str, literal: str) -> Iterator[Findin
         yield field, f"the time format {literal}", _time_formats(), "Use one of them."
 
 
-def _calls(tree: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:  # noqa: ANN401  # the library's own tree
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # the library's own tree
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        children = [child for child in node.get("children", ()) if isinstance(child, dict)]
+        yield node
+        waiting.extend(child for child in node.get("children", ()) if isinstance(child, dict))
+
+
+def _calls(tree: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:  # noqa: ANN401  # the library's own tree
+    for node in _nodes(tree):
         if node.get("type") == "function_expression":
-            yield str(node["value"]), children
-        waiting.extend(children)
+            yield str(node["value"]), list(node["children"])
+
+
+def _copies(tree: Any) -> int:  # noqa: ANN401  # the library's own tree
+    selects = (node for node in _nodes(tree) if node.get("type") in ("multi_select_list", "multi_select_dict"))
+    return math.prod(max(len(node["children"]), 1) for node in selects)
 
 
 def _is_time_format(form: str) -> bool:

@@ -95,6 +95,17 @@ def test_what_a_hostile_line_leaves_is_harmless_on_a_screen_and_in_a_spreadsheet
     assert csv_cell(alert.rule_id) == f"'{FORMULA}"
 
 
+def test_a_value_that_holds_itself_a_million_times_is_cut():
+    """Else one expression of a hostile manifest could fill the evaluator's memory (lint refuses more than this)."""
+    bomb = " | ".join(["[@, @]"] * 40)
+    source = make_source(Format.JSON_LINES, map={"title": bomb, "rule_id": f"to_string({bomb})",
+                                                 "command_line": f"joined([{bomb}], ' ')"})  # fmt: skip
+    collector = Collector([("alerts", source)], lambda _component, pid: pid)
+    collector.feed(0, b'{"a": 1}', time.time_ns())
+    (alert,) = collector.alerts()
+    assert all(text is not None and len(text) == FIELD_CAP for text in (alert.title, alert.rule_id, alert.command_line))
+
+
 def test_half_a_character_is_spelled_out():
     """Else the alert could not be written, and the whole trial would be lost to one line."""
     collector = Collector([("alerts", make_source(Format.JSON_LINES))], lambda _component, pid: pid)

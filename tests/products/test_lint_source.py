@@ -30,6 +30,7 @@ def problems(**changes: object) -> list[tuple[tuple[str, ...], str]]:
         ({"format": "regex"}, ("pattern",), "None"),
         ({"format": "regex", "pattern": "(a+)+"}, ("pattern",), "(a+)+"),
         ({"pattern": "a"}, ("pattern",), "'a'"),
+        ({"where": " | ".join(["[@, @]"] * 11)}, ("where",), " | ".join(["[@, @]"] * 11)[:80]),
         ({"format": "json", "identity": "]"}, ("identity",), "]"),
     ],
 )

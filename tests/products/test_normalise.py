@@ -150,6 +150,18 @@ def test_a_products_time_is_utc_nanoseconds_or_unknown(value: object, form: str,
     assert read_time(value, form) == expected
 
 
+@pytest.mark.parametrize(
+    ("said", "action"),
+    [("blocked", Action.BLOCKED), ("Denied", Action.BLOCKED), ("drop", Action.BLOCKED), ("allowed", Action.OBSERVED),
+     ("would be blocked", Action.OBSERVED), (None, Action.OBSERVED), (True, Action.OBSERVED)],
+)  # fmt: skip
+def test_only_a_word_for_prevention_is_prevention(said: object, action: Action):
+    """Else a product's `alert` would count as blocked, or its `denied` as nothing."""
+    found = read(make_source(map={"action": "act"}), json.dumps({"act": said}).encode())
+    assert isinstance(found, Observation)
+    assert found.action is action
+
+
 def test_only_attack_ids_are_kept_each_once():
     """Else `attack.discovery` or a product's own number would be scored as a technique."""
     names = ("attack.t1053.003", "T1053.003", "attack.discovery", "T99", "x-T1059", "mitre/T1003", "CVE-2024-1000")
