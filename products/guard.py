@@ -13,13 +13,13 @@ from environments.engine import NOT_ANSWERING
 from environments.manifest import Node
 from environments.standing import Target, disk_folders, kill_container, own_size
 from environments.waiting import repeat
+from products.limits import size_of
 from products.running import RunningComponent
 from results.errors import TargetError
 
 EVERY_S = 0.5
 UNWEIGHED = 3
 """How often in a row weighing may fail before that itself is the product's fault: it has made too many files."""
-UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 class Guard:
@@ -113,11 +113,6 @@ class Guard:
         self._stopped[running.definition.id] = why
         self._on_stopped(why)
         kill_container(self._target.engine, running.container_id)
-
-
-def size_of(size: str) -> int:
-    """Bytes of a size as Compose spells it, e.g. `512m`."""
-    return int(size[:-1]) * UNITS[size[-1]] if size[-1] in UNITS else int(size)
 
 
 def _whose(running: RunningComponent) -> str:

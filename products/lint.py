@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from environments.manifest import Environment
+from products.limits import size_of
+from products.lint_reception import lint_network, lint_ports, lint_reception, lint_secrets
 from products.lint_source import findings
 from products.manifest import Ask, CanaryAction, Component, NetworkAccess, Placement, Product, Source, read_product
-from products.placement import named, node_of, shares_network
+from products.placement import is_in_node, named, node_of, shares_network
 from results.documents import Lines, load_yaml
 from results.errors import ContentError, Problem
 from results.patterns import objection
@@ -65,6 +67,17 @@ ALLOWED = {
     Placement.COLLECTOR: COLLECTOR_CAPABILITIES,
 }
 FULL_BURST = 1000
+ENGINE_DEFAULTS = {
+    *("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP"),
+    *("NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"),
+}
+"""What the engine gives every node (Docker 20.10 and later)."""
+LIMITS: dict[str, tuple[float, float, str]] = {
+    "mem_limit": (16 << 20, 8 << 30, "16m to 8g"),
+    "disk_limit": (1 << 20, 16 << 30, "1m to 16g"),
+    "pids_limit": (8, 4096, "8 to 4096"),
+    "cpus": (0.1, 8, "0.1 to 8"),
+}
 CANARY_VALUES = ("nonce", "number")
 
 
@@ -98,6 +111,9 @@ def lint_product(folder: Path) -> list[Problem]:
     components = {component.id for component in product.components}
     for place, source in _sources(product):
         _lint_source(source, components, place, report)
+        lint_reception(source, product, place, report)
+    lint_ports(product, report)
+    lint_secrets(product, report)
     for place, canary in _canaries(product):
         _lint_canary(canary, place, report)
     for place, question in _questions(product):
@@ -147,7 +163,11 @@ def _lint_component(folder: Path, component: Component, place: tuple[str | int, 
     for index, need in enumerate(component.capabilities):
         if need.capability not in allowed:
             known = "; ".join(f"{name} ({why})" for name, why in allowed.items())
-            report((*place, "capabilities", index), need.capability, known, "Do without it: it would reach further.")
+            has_it = is_in_node(component) and need.capability in ENGINE_DEFAULTS
+            mend = "Remove it: every node has it already." if has_it else "Do without it: it would reach further."
+            report((*place, "capabilities", index), need.capability, known, mend)
+    lint_network(component, place, report)
+    _lint_limits(component, place, report)
     if component.placement is not Placement.SENSOR and (component.host_pid or component.lock):
         found = f"host_pid or lock in a {component.placement}"
         report(place, found, "neither", "Only a sensor stands beside the engine host's kernel.")
@@ -167,6 +187,14 @@ def _lint_component(folder: Path, component: Component, place: tuple[str | int, 
         report((*place, "build", "python_requirements"), requirements, "a file of this folder", "Add it.")
 
 
+def _lint_limits(component: Component, place: tuple[str | int, ...], report: _Report) -> None:
+    sizes = {"mem_limit": size_of(component.mem_limit), "disk_limit": size_of(component.disk_limit)}
+    for name, value in {**sizes, "pids_limit": component.pids_limit, "cpus": component.cpus}.items():
+        least, most, words = LIMITS[name]
+        if not least <= value <= most:
+            report((*place, name), str(getattr(component, name)), words, "Ask for what it needs.")
+
+
 def _lint_arms(product: Product, report: _Report) -> None:
     names = [arm.id for arm in product.arms]
     if not names:
@@ -183,8 +211,6 @@ def _lint_arms(product: Product, report: _Report) -> None:
 def _lint_source(source: Source, components: set[str], place: tuple[str | int, ...], report: _Report) -> None:
     if source.component not in components:
         report((*place, "component"), source.component, ", ".join(sorted(components)), "Name a component.")
-    if (source.file is not None) == source.container_log:
-        report(place, "both or neither of file and container_log", "exactly one", "Keep one.")
     for field, found, allowed, mend in findings(source):
         report((*place, *field), found, allowed, mend)
 
