@@ -114,7 +114,8 @@ def _calls(tree: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:  # noqa: AN
 
 def _copies(tree: Any) -> int:  # noqa: ANN401  # the library's own tree
     selects = (node for node in _nodes(tree) if node.get("type") in ("multi_select_list", "multi_select_dict"))
-    return math.prod(max(len(node["children"]), 1) for node in selects)
+    widths = (sum(child.get("type") != "literal" for child in node["children"]) for node in selects)
+    return math.prod(max(width, 1) for width in widths)
 
 
 def _is_time_format(form: str) -> bool:
