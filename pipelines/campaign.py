@@ -21,6 +21,7 @@ from environments.manifest import Environment, read_environment
 from pipelines.definition import CampaignDefinition, Part, of_part
 from pipelines.procedures import known_proofs, read_values
 from pipelines.registry import PROCEDURES, find, find_campaign, folder_digest
+from products.deploy import sources_of
 from products.lint import lint_product, misplaced
 from products.manifest import Arm, Component, Product, read_product
 from products.secret import Secrets, find_secrets
@@ -353,6 +354,8 @@ def _with_content(
     )
     found, more = find_secrets(product, secrets)
     parts = [folder_digest(folder), arm.id, *(folder_digest(path) for path in given.values())]
+    # A ready-made mapping is no part of the folder, yet decides what an alert says.
+    parts += [source.model_dump_json() for _kind, source in sources_of(product, arm) if source.mapping]
     return ArmOfProduct(folder, product, arm, _digest(parts), given, missing + more, found)
 
 
