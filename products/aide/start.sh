@@ -1,7 +1,8 @@
 #!/bin/sh
 # Takes the database once, then compares and renews it over and over; each change is reported once, on stdout.
-# INTERVAL_S is the pause between two comparisons.
+# INTERVAL_S is the pause between two comparisons; SETTINGS=tuned adds tuned.conf.
 set -eu
+[ "${SETTINGS:-}" != tuned ] || cp /usr/local/lib/aide/tuned.conf /etc/aide/aide.conf.d/99_tuned
 database=/var/lib/aide/aide.db
 aide --config /etc/aide/aide.conf --init > /dev/null
 mv "$database.new" "$database"
