@@ -1,7 +1,9 @@
 """Scoring a campaign: sealed trials in, verdicts and summary out. Same input, same bytes; no clock, no Docker."""
 
+import gc
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from results.assess import Assessment, TrialRows, assess, contrast
@@ -37,6 +39,11 @@ def score_campaign(folder: Path) -> Summary:
         RecordVersionError: a trial is of a schema that this pij does not read.
         EvaluationError: there is no sealed trial, or the trials can't be compared; the text names which.
     """
+    with _collecting_later():
+        return _score(folder)
+
+
+def _score(folder: Path) -> Summary:
     campaign = read_campaign(folder)
     catalogue = read_catalogue(folder / "attack.json")
     paths = [path for path in sealed_trials(folder) if path.name in campaign.trials]
@@ -63,6 +70,18 @@ def score_campaign(folder: Path) -> Summary:
     summary = _summary(campaign, catalogue, scored)
     write_scores(folder, [verdict for one in scored for verdict in one.verdicts], summary)
     return summary
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Without Python's search for cycles: there are none in records, and it looks at each of them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def arm_key(trial: Trial) -> str:

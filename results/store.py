@@ -300,10 +300,21 @@ def _plain(value: Any, nested: bool) -> Any:  # noqa: ANN401  # JSON is what it 
 
 
 def _write_json(path: Path, record: BaseModel) -> None:
-    text = json.dumps(record.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, indent=1)
+    text = "{\n" + ",\n".join(_lines(record.model_dump(mode="json"))) + "\n}"
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text + "\n", "utf-8")
     _finish(temporary, path)
+
+
+def _lines(data: dict[str, Any]) -> Iterator[str]:
+    """Each member on a line, and each item of a long list: Python indents deeper only at a tenth of the speed."""
+    for name in sorted(data):
+        value = data[name]
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            items = ",\n  ".join(json.dumps(item, sort_keys=True, ensure_ascii=False) for item in value)
+            yield f" {json.dumps(name)}: [\n  {items}\n ]"
+        else:
+            yield f" {json.dumps(name)}: {json.dumps(value, sort_keys=True, ensure_ascii=False)}"
 
 
 def _finish(temporary: Path, path: Path) -> None:
