@@ -14,7 +14,7 @@ CREATE TABLE customers (
   card VARCHAR(24));
 INSERT INTO customers (login, name, mail, password, card) VALUES
  ('sato', 'Sato Hana', 'sato@customer.example', SHA2('Asagao-2031', 256), '4000-0000-0000-0101'),
- ('obrien', "Liam O'Brien", "o'brien@customer.example", SHA2('Kilkenny-88', 256), '4000-0000-0000-0202'),
+ ('obrien', "Liam O'Brien", "o'brien@customer.example", SHA2('Rock''n''Roll--88;', 256), '4000-0000-0000-0202'),
  ('kimura', 'Kimura Jun', 'kimura@customer.example', SHA2('Botan-4410', 256), '4000-0000-0000-0303'),
  ('mori', 'Mori Aya', 'mori@customer.example', SHA2('Sumire-7781', 256), '4000-0000-0000-0404');
 CREATE TABLE staff (login VARCHAR(40) PRIMARY KEY, name VARCHAR(80), password VARCHAR(64));
