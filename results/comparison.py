@@ -48,8 +48,8 @@ def compare(
     grids = make_grids(ledgers, watched)
     contrasts: list[Contrast] = []
     for metric in COMPARED:
-        contrasts += _adjusted([_rates(metric, a, b, grids[a], grids[b]) for a, b in combinations(grids, 2)])
-    contrasts += _adjusted([_delays(a, b, grids[a], grids[b]) for a, b in combinations(grids, 2)])
+        contrasts += _adjusted([contrast_rates(metric, a, b, grids[a], grids[b]) for a, b in combinations(grids, 2)])
+    contrasts += _adjusted([contrast_delays(a, b, grids[a], grids[b]) for a, b in combinations(grids, 2)])
     lines = vectors(grids, costs or {})
     return Comparison(
         contrasts=tuple(contrasts),
@@ -59,7 +59,7 @@ def compare(
     )
 
 
-def _rates(metric: str, first: str, second: str, a: Grid, b: Grid) -> Contrast:
+def contrast_rates(metric: str, first: str, second: str, a: Grid, b: Grid) -> Contrast:
     """Two arms on a rate."""
     cells = a.rows(metric) & b.rows(metric)
     x, y = a.values[metric], b.values[metric]
@@ -105,7 +105,7 @@ def _beside(x: Floats, y: Floats, cells: Mask) -> list[Significance]:
     ]
 
 
-def _delays(first: str, second: str, a: Grid, b: Grid) -> Contrast:
+def contrast_delays(first: str, second: str, a: Grid, b: Grid) -> Contrast:
     """Two arms on how soon they alert, misses censored: who was sooner, and the log-rank test by techniques."""
     cells = a.malicious & b.malicious & ~np.isnan(a.times) & ~np.isnan(b.times)
     if not cells.any() or not (a.events[cells].any() or b.events[cells].any()):

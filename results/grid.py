@@ -89,7 +89,7 @@ def _grid(ledger: Ledger, repetitions: NDArray[np.intp], watched: Mapping[str, M
 
 
 def _times(ledger: Ledger, watched: Mapping[str, Mapping[str, float]]) -> tuple[Floats, Mask]:
-    times, events = np.full(len(ledger.verdicts), np.nan), np.zeros(len(ledger.verdicts), dtype=bool)
+    times, events = np.full(ledger.step.size, np.nan), np.zeros(ledger.step.size, dtype=bool)
     for index, verdict in enumerate(ledger.verdicts):
         if verdict.latency_s is not None:
             times[index], events[index] = max(0.0, verdict.latency_s), True

@@ -1,0 +1,134 @@
+"""Whether each 95 % interval holds the truth that was set, campaign by campaign."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.stats import norm
+
+from benchmarks.known_truth_worlds import Campaign, Generator, World, draw, kin, pair
+from results.comparison import contrast_rates
+from results.confidence import mean_limits
+from results.grid import make_grids
+from results.latency import survival
+from results.measures import Estimate
+from results.metrics import (
+    chance_share,
+    clustered,
+    corrected_estimate,
+    left_alone_share,
+    macro,
+    sensitivity,
+    youden,
+)
+from results.recognition import gap
+from results.records import Rate
+from results.stability import stability
+from results.volume import alerts_per_detected, per_hour
+
+Held = dict[str, bool | None]
+"""Interval -> whether it holds the truth; None where the metric says that there is none."""
+
+
+def holds(found: Rate | Estimate, truth: float) -> bool | None:
+    """Whether an interval holds the truth. A limit that is said not to be there holds everything on its side."""
+    if found.value is None and found.low is None and found.high is None:
+        return None
+    if found.value is not None and found.low is None and found.high is None:
+        return None
+    low = -np.inf if found.low is None else found.low
+    high = np.inf if found.high is None else found.high
+    return bool(low - 1e-6 <= truth <= high + 1e-6)
+
+
+def delay_truth(world: World, share: float) -> float | None:
+    """The delay within which this share of all steps is alerted on; None if fewer ever are, or too late to watch."""
+    if world.sensitivity <= share:
+        return None
+    scale = float(np.hypot(*world.delay_spread))
+    found = float(world.delay_s * np.exp(scale * norm.ppf(share / world.sensitivity)))
+    return found if found < world.watched_s[0] else None
+
+
+def alpha_truth(world: World) -> float:
+    """Krippendorff's alpha over all techniques and steps there are."""
+    redrawn = 1 - (1 - world.flakiness) ** 2
+    return 1 - redrawn * (1 - world.spread)
+
+
+def alone(random: Generator, world: World) -> Held:
+    """Every interval of one arm, on one campaign."""
+    campaign = draw(random, world)
+    ledger = campaign.ledger
+    rate = sensitivity(ledger)
+    j, accuracy = youden(ledger)
+    hits, n = ledger.by_cluster(
+        ledger.malicious & ledger.common, ledger.holds[:, :1] | ledger.metric("detected")[:, None]
+    )
+    chance = chance_share(ledger)
+    c = world.chance
+    truth_j = world.sensitivity - world.false_alarms
+    found: Held = {
+        "rate": holds(rate, world.sensitivity),
+        "rate, macro": holds(macro(hits, n)[0], world.sensitivity),
+        "rate, chance-corrected": holds(corrected_estimate(rate, chance), max(0.0, (world.sensitivity - c) / (1 - c))),
+        "specificity": holds(left_alone_share(ledger), 1 - world.false_alarms),
+        "Youden's J": holds(j, truth_j),
+        "balanced accuracy": holds(accuracy, (truth_j + 1) / 2),
+        "duplicate share (of malicious)": holds(_duplicates(campaign), world.duplicates / (1 + world.duplicates)),
+        "alerts a detected step": holds(alerts_per_detected(ledger), 1 + world.duplicates),
+        "false alarms an hour": holds(
+            per_hour([int(one) for one in campaign.noise], [world.hours * 3600] * world.repetitions),
+            world.noise_per_hour,
+        ),
+    }
+    if world.repetitions > 1:
+        found["stability (alpha)"] = holds(stability(ledger).alpha, alpha_truth(world))
+    delays = survival(campaign.times, campaign.events, campaign.clusters)
+    for quantile in delays.quantiles:
+        truth = delay_truth(world, quantile.share)
+        if truth is not None:
+            found[f"delay, {quantile.share:.0%} quantile"] = holds(quantile.estimate, truth)
+    return found
+
+
+def _duplicates(campaign: Campaign) -> Rate:
+    """The duplicate share over malicious steps alone, of which the truth is set."""
+    ledger = campaign.ledger
+    rows = ledger.malicious & (ledger.alerts > 0)
+    again, _ = ledger.by_cluster(rows, np.maximum(ledger.alerts - 1, 0).astype(float))
+    n, _ = ledger.by_cluster(rows, ledger.alerts.astype(float))
+    return clustered(again, n)[0]
+
+
+def together(random: Generator, world: World) -> Held:
+    """Intervals of two arms: paired difference, recognition gap, cost against a paired control."""
+    other = World(
+        techniques=world.techniques, steps=world.steps, repetitions=world.repetitions, spread=world.spread,
+        sensitivity=max(0.02, world.sensitivity - 0.2), flakiness=world.flakiness, false_alarms=world.false_alarms,
+    )  # fmt: skip
+    first, second = pair(random, world, other, 0.5)
+    grids = make_grids({"a": first.ledger, "b": second.ledger})
+    contrast = contrast_rates("detected", "a", "b", grids["a"], grids["b"])
+    truth = world.sensitivity - other.sensitivity
+    places = kin(random, world.techniques, 0.6)
+    public = draw(random, world, np.repeat(places[:, :1], 2, axis=1))
+    variants = draw(random, other, np.repeat(places[:, 1:], 2, axis=1))
+    return {
+        "paired difference": holds(contrast.difference, truth),
+        "recognition gap": holds(gap("a", "detected", public.ledger, variants.ledger).gap, truth),
+    } | cost(random, world.repetitions)
+
+
+def cost(random: Generator, repetitions: int) -> Held:
+    """CPU seconds over a paired control: lognormal work with a shared part, a tenth of spread."""
+    if repetitions < 2:
+        return {}
+    shared = np.exp(0.1 * random.standard_normal(repetitions))
+    ours = 10 * shared * np.exp(0.1 * random.standard_normal(repetitions))
+    control = 6 * shared * np.exp(0.1 * random.standard_normal(repetitions))
+    _mean, low, high = mean_limits(ours - control)
+    truth = (10 - 6) * float(np.exp(0.1**2))
+    return {"cost over the control": low is not None and high is not None and low <= truth <= high}
+
+
+MEASURES: dict[str, Callable[[Generator, World], Held]] = {"alone": alone, "together": together}
