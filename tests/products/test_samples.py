@@ -147,3 +147,40 @@ def test_modsecurity_request_over_the_limit_is_an_alert_and_one_below_it_is_tele
         "/items?q=hammer",
         None,
     )
+
+
+def test_suricata_alert_names_who_began_the_flow_and_the_request():
+    """Else an alert raised on the answer would name the server as the source, and no step could be found for it."""
+    assert read_sample("suricata", "events", "alerts", "suricata.log") == [
+        {
+            "time_ns": 1795874581096764000,
+            "rule_id": "2221043",
+            "rule_name": "Generic Protocol Command Decode",
+            "title": "SURICATA HTTP Request double encoded URI",
+            "severity": "low",
+            "source_address": "172.24.0.3",
+            "destination_address": "172.24.0.2",
+            "destination_port": 80,
+            "source_port": 43848,
+            "url": "/ok%252e%252e%252fetc?whmdi=%252e%252e",
+        }
+    ]
+
+
+def test_suricata_records_of_protocols_are_telemetry():
+    """Else a connection that is only recorded would count as an alert, or not at all."""
+    found = read_sample("suricata", "events", "telemetry", "suricata.log")
+    assert [(entry["title"], entry.get("url"), entry.get("file_path")) for entry in found] == [
+        ("http GET", "/items?whmdi=hammer", None),
+        ("anomaly DOUBLE_ENCODED_URI", None, None),
+        ("ssh OpenSSH_10.0p2", None, None),
+        ("fileinfo GET /pkg/update-mtog79 http", "/pkg/update-mtog79", "/pkg/update-mtog79"),
+    ]
+
+
+def test_suricata_drop_is_a_blocked_alert():
+    """Else what it drops in the packet path would not count as prevention."""
+    (alert,) = read_sample("suricata_inline", "dropping", "alerts", "suricata_inline.log")
+    assert (alert["rule_id"], alert["action"]) == ("2221043", "blocked")
+    (flow,) = read_sample("suricata_inline", "dropping", "telemetry", "suricata_inline.log")
+    assert (flow["rule_id"], flow.get("action")) == ("flow", None)

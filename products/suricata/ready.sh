@@ -1,0 +1,2 @@
+#!/bin/sh
+grep -q 'Engine started' /var/log/suricata/suricata.log
