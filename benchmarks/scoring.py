@@ -232,7 +232,7 @@ def merge_in_pandas(folder: Path) -> None:
 
 
 def measured(what: str, folder: Path) -> tuple[float, float]:
-    """Seconds that a piece of work took in a process of its own, without its imports, and that process's peak in MiB."""
+    """Seconds that a piece of work took in a process of its own, without its imports, and that process's peak (MiB)."""
     command = [sys.executable, "-m", "benchmarks.scoring", "--do", what, "--folder", str(folder)]
     words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return float(words[0]), float(words[1])

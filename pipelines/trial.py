@@ -255,6 +255,7 @@ def _with_product(
             ask_versions(deployment, gathered)
             replay_steps(prepared, *work, target, deployment, gathered, tell, stop)
             with _phase(gathered, "flush"):
+                _await_latency(deployment, gathered, tell, stop)
                 tell("waiting for the last canary")
                 flushed = deployment.show_canary("flush")
             deployment.check_alive()
