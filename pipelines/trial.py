@@ -269,6 +269,15 @@ def _with_product(
             collect_records(deployment, target, gathered)
 
 
+def _await_latency(deployment: Deployment, gathered: Gathered, tell: Say, stop: threading.Event) -> None:
+    """Until the product's declared latency has passed since the last step: only a canary after that shows a miss."""
+    ends = [step.ended_ns for step in gathered.steps if step.ended_ns is not None]
+    left_s = (max(ends, default=0) - time.time_ns()) / 1e9 + deployment.product.latency_s
+    if left_s > 0:
+        tell(f"waiting for the declared latency of {deployment.product.latency_s:g} s")
+        wait_until(deployment.died.is_set, left_s, stop, interval_s=0.2)
+
+
 def realised_steps(
     prepared: Prepared, trial: TrialPlan, target: Target, only: str | None
 ) -> tuple[list[Step], list[float]]:
