@@ -105,7 +105,7 @@ def coverage_tasks() -> list[Task]:
     return found
 
 
-X
+def _flipped(measure: Measure, world: World, random: Generator) -> dict[str, bool | None]:
     return measure(random, world)
 
 
