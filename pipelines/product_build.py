@@ -62,7 +62,12 @@ def dry_run_for(environment: str) -> Path | None:
 
 
 def prepare_product(
-    folder: Path, arm: str, environment: str, content: dict[str, Path] | None = None, plan: Path | None = None
+    folder: Path,
+    arm: str,
+    environment: str,
+    content: dict[str, Path] | None = None,
+    secrets: dict[str, Path] | None = None,
+    plan: Path | None = None,
 ) -> Prepared:
     """Read and lint a product with an environment and a plan, as a campaign of one.
 
@@ -71,6 +76,7 @@ def prepare_product(
         arm: which configuration.
         environment: id or path.
         content: what only the user can give.
+        secrets: secret id -> file that holds it.
         plan: the dry run of the environment, if none is given.
 
     Raises:
@@ -97,11 +103,12 @@ def prepare_product(
             "environment": environment if "/" not in environment else str(Path(environment).resolve()),
             "procedures": str(PROCEDURES),
             "repetitions": 1,
+            "control": False,
             "seed": SEED,
             "entries": [{"product": str(folder.resolve()), "arm": arm}],
         }
         path.write_text(yaml.safe_dump(definition, allow_unicode=True), "utf-8")
-        return prepare(str(path), content=content)
+        return prepare(str(path), content=content, secrets=secrets)
 
 
 def build_one(engine: Engine, prepared: Prepared, say: Say) -> Images:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -56,3 +57,20 @@ def print_table(header: list[str], rows: list[list[Any]]) -> None:
 def print_json(value: object) -> None:
     """JSON on standard output, for a program."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=str))
+
+
+def named_paths(option: str, texts: list[str]) -> dict[str, Path]:
+    """`ID=PATH` options as a dictionary.
+
+    Raises:
+        EvaluationError: one is not of that form, or nothing is there.
+    """
+    pairs = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or not Path(path).exists():
+            raise EvaluationError(
+                f"{option}: found {text!r}; allowed: ID=PATH of something that is there. Check the path."
+            )
+        pairs[name] = Path(path)
+    return pairs
