@@ -113,18 +113,19 @@ def survival(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp
 def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], confidence: float = 0.95) -> Curve:
     """Kaplan and Meier's curve with limits robust to clusters.
 
-    The variance sums each cluster's influence, S(t) * integral dM(u) / Y(u), before squaring it. Source: Z. Ying,
-    L. J. Wei, "The Kaplan-Meier estimate for dependent failure time observations", Journal of Multivariate Analysis
-    50 (1994).
+    The variance sums each cluster's influence on the curve (its infinitesimal jackknife) before squaring it; without
+    clusters it is Greenwood's. Source: Z. Ying, L. J. Wei, "The Kaplan-Meier estimate for dependent failure time
+    observations", Journal of Multivariate Analysis 50 (1994).
     """
     moments = np.unique(times[events])
     order = np.sort(times)
     at_risk = (times.size - np.searchsorted(order, moments, side="left")).astype(float)
     died = np.bincount(np.searchsorted(moments, times[events]), minlength=moments.size).astype(float)
     share = np.cumprod(1 - died / at_risk)
-    passed = np.cumsum(died / at_risk**2)
+    left = np.where(at_risk > died, at_risk - died, at_risk)  # where none are left the curve is 0 and doesn't vary
+    passed = np.cumsum(died / (at_risk * left))
     last = np.searchsorted(moments, times, side="right") - 1  # the last event time that each one lived to see
-    own = np.where(events, 1 / at_risk[np.maximum(last, 0)], 0.0)
+    own = np.where(events, 1 / left[np.maximum(last, 0)], 0.0)
     settled = own - np.where(last >= 0, passed[np.maximum(last, 0)], 0.0)
     names, where = np.unique(clusters, return_inverse=True)
     sums, gone = np.zeros((names.size, moments.size)), np.zeros((names.size, moments.size))
