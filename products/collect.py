@@ -135,7 +135,12 @@ class Collector:
                 self._keep(kind, counter, read, beyond)
 
     def await_canary(
-        self, expect: Mapping[str, str], in_telemetry: bool, timeout_s: float, stop: threading.Event
+        self,
+        expect: Mapping[str, str],
+        in_telemetry: bool,
+        timeout_s: float,
+        stop: threading.Event,
+        gone: threading.Event | None = None,
     ) -> Observation | None:
         """Wait for the answer to a canary; every record that answers it is marked as a canary from then on.
 
@@ -144,6 +149,7 @@ class Collector:
             in_telemetry: look among telemetry instead of alerts.
             timeout_s: seconds to wait.
             stop: set to give up.
+            gone: set when the product has ended: what has not come by then won't come.
 
         Returns:
             The first record that answers, or None.
@@ -158,7 +164,13 @@ class Collector:
                 self._expected.append(expected)
                 for record in self._all(expected.kind):
                     self._note_answer(expected, record)
-        return wait_for(self._changed, lambda: self._answers.get(expected), timeout_s, stop)
+
+        def answered() -> tuple[Observation | None] | None:
+            answer = self._answers.get(expected)
+            return (answer,) if answer is not None or (gone is not None and gone.is_set()) else None
+
+        found = wait_for(self._changed, answered, timeout_s, stop)
+        return found[0] if found is not None else None
 
     def alerts(self) -> tuple[Observation, ...]:
         """Every alert kept, in the order of arrival."""

@@ -129,7 +129,7 @@ class Deployment:
             patience_s = deadline - time.monotonic()
             if phase == "ready":
                 patience_s = min(action.retry_s, patience_s)
-            answer = self.collector.await_canary(expect, action.in_telemetry, patience_s, self._stop)
+            answer = self.collector.await_canary(expect, action.in_telemetry, patience_s, self._stop, self.died)
         received_ns = answer.received_ns if answer else None
         self.canaries.append(
             Canary(phase=phase, nonce=nonce, sent_ns=sent_ns, received_ns=received_ns, attempts=attempts)

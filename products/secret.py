@@ -167,6 +167,7 @@ def _forms(value: str) -> set[bytes]:
     percent |= {re.sub("%[0-9A-F]{2}", lambda match: match.group(0).lower(), text) for text in percent}
     escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], html.escape(value)}
     escaped |= {text.replace("/", "\\/") for text in escaped}
+    escaped |= {json.dumps(text)[1:-1] for text in escaped}  # JSON in JSON, as when a message is logged as a field
     written = {text.encode() for text in (*percent, *escaped)}
     return {raw, raw.hex().encode(), raw.hex().upper().encode(), *written, *_base64_forms(raw)}
 

@@ -4,16 +4,20 @@
 Its files are rotated all the time; its webhook is tried with a wrong secret, too.
 """
 
+import base64
 import http.client
 import http.server
 import json
 import os
 import pathlib
+import signal
 import socket
 import sqlite3
 import ssl
+import sys
 import threading
 import time
+import urllib.parse
 
 FOLDER = pathlib.Path("/var/lib/small")
 told = []
@@ -111,6 +115,60 @@ def insert(alert):
 kept = []
 
 
+def leak(alert):
+    """Say the key in every way to everybody, and the second time die with it on the lips."""
+    key = os.environ["API_KEY"]
+    encoded = base64.b64encode(f"key={key};".encode()).decode()
+    said = f"{key} {encoded} {urllib.parse.quote(key, safe='')} {key.encode().hex()} {json.dumps(key)}"
+    if len(told) > 1:
+        raise SystemExit(f"died with {said}")
+    print(f"no JSON, but {said}", flush=True)
+    print(json.dumps(alert | {"text": f"{alert['text']} {said}"}), flush=True)
+    print(f"to stderr {said}", file=sys.stderr, flush=True)
+
+
+def fill(_alert):
+    """Write without end, half of it into a file that nobody can see."""
+    hidden = (FOLDER / "hidden").open("wb")
+    (FOLDER / "hidden").unlink()
+    with (FOLDER / "seen").open("wb") as file:
+        while True:
+            for one in (file, hidden):
+                one.write(bytes(1 << 20))
+                one.flush()
+            time.sleep(0.01)
+
+
+def grab(_alert):
+    """Fork until it is refused; and let a child take memory until it is killed."""
+    children = []
+    try:
+        while True:
+            child = os.fork()
+            if child == 0:
+                time.sleep(60)
+                os._exit(0)
+            children.append(child)
+    except OSError:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    child = os.fork()
+    if child == 0:
+        taken = []
+        while True:
+            taken.append(b"x" * (8 << 20))
+    os.waitpid(child, 0)
+
+
+MODES = {
+    "leaks": (leak,),
+    "fills": (fill,),
+    "grabs": (grab,),
+    "good": (rename_and_create, write_anew, over_udp, over_tcp, over_tls, post, insert, copy_and_truncate),
+}
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     for name in ("rotated.log", "truncated.log"):
@@ -118,16 +176,18 @@ def main():
     threading.Thread(target=http.server.HTTPServer(("127.0.0.1", 9000), Api).serve_forever, daemon=True).start()
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("", 514))
+    (FOLDER / "version").write_text(f"1.2.3 {os.environ['API_KEY']}" if os.environ["MODE"] == "leaks" else "1.2.3")
     (FOLDER / "ready").touch()
     while True:
         text = sock.recv(4096).decode().strip()
         alert = {"number": len(told) + 1, "time": time.time(), "text": text}
         told.append(alert)
-        print(json.dumps(alert), flush=True)
+        if os.environ["MODE"] != "leaks":
+            print(json.dumps(alert), flush=True)
         with (FOLDER / "all.jsonl").open("a") as file:
             file.write(json.dumps(alert) + "\n")
-        for tell in (rename_and_create, write_anew, over_udp, over_tcp, over_tls, post, insert, copy_and_truncate):
-            tell(alert)
+        for act in MODES[os.environ["MODE"]]:
+            act(alert)
 
 
 main()
