@@ -6,7 +6,6 @@ file beside the pages, never fetched.
 """
 
 import html
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pandas as pd
 import plotly
 import plotly.graph_objects as go
 
+from results.printable import script_data
 from results.wording import words
 
 MIME = "application/vnd.plotly.v1+json"
@@ -107,9 +107,7 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
 
 def figure_data(bundle: dict[str, Any]) -> str:
     """A figure's notebook output as JSON that may stand inside a script element."""
-    kept = {"data": bundle["data"], "layout": bundle["layout"]}
-    text = json.dumps(kept, sort_keys=True, ensure_ascii=True, allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return script_data({"data": bundle["data"], "layout": bundle["layout"]})
 
 
 def plotly_script() -> Path:

@@ -5,6 +5,7 @@ override or a zero-width character still makes a reader see something else than 
 such character becomes visible (`\x1b`, `⟦U+202E⟧`); line breaks and tabs stay.
 """
 
+import json
 import unicodedata
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -40,3 +41,9 @@ def _visible(character: str) -> str:
     if category in _HIDDEN or character in _BLANK:
         return f"⟦U+{ord(character):04X}⟧"
     return character
+
+
+def script_data(value: object) -> str:
+    """JSON that may stand inside a script element: no character of it can end the element or begin markup."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

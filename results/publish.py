@@ -7,21 +7,23 @@ interrupted still has a whole one. The same campaign gives the same bytes.
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from results import exports, store
 from results.attack import read_catalogue
 from results.charts import plotly_script
+from results.comparison_page import comparison_page
 from results.errors import EvaluationError
 from results.evidence import TrialEvidence, effects_of
 from results.held_out import blind
 from results.index_page import index_page
+from results.measures_page import metrics_page
 from results.notebook import execute_notebooks, notebook_page
 from results.pages import environment, home, page_values, root, trial_page
 from results.printable import printable
-from results.records import Attribution, Verdict
+from results.records import Attribution, Trial, Verdict
 from results.summary import Summary
 from results.wording import LANGUAGES
 
@@ -84,8 +86,19 @@ def _build(campaign_folder: Path, site: Path, held_out: bool) -> None:
         shown |= index_page(summary, trials, effects, language, catalogue)
         text = environment().get_template("index.html.j2").render(**shown)
         (home(site, language) / "index.html").write_text(text, "utf-8")
+        _further_pages(site, summary, trials, language)
     _notebooks(site)
     exports.write_manifest(site)
+
+
+def _further_pages(site: Path, summary: Summary, trials: Mapping[str, Trial], language: str) -> None:
+    """Every metric, and every pair of arms."""
+    page = page_values(language, "metrics.html", root(language))
+    text = environment().get_template("metrics.html.j2").render(**page, **metrics_page(summary, trials, language))
+    (home(site, language) / "metrics.html").write_text(text, "utf-8")
+    page = comparison_page(summary, page_values(language, "comparison.html", root(language)), language)
+    text = environment().get_template("comparison.html.j2").render(**page)
+    (home(site, language) / "comparison.html").write_text(text, "utf-8")
 
 
 def _notebooks(site: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
+from results.wording_measures import MEASURES
 from results.wording_text import PROSE
 
 LANGUAGES = ("ja", "en")
@@ -235,4 +236,4 @@ def words(language: str) -> Mapping[str, str]:
         KeyError: a language that is not published.
     """
     index = {name: position for position, name in enumerate(LANGUAGES)}[language]
-    return {key: pair[index] for key, pair in (_PAIRS | PROSE).items()}
+    return {key: pair[index] for key, pair in (_PAIRS | PROSE | MEASURES).items()}

@@ -1,0 +1,124 @@
+"""The page of comparison: every pair with its interval and test, and ranks under the reader's own weights."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from results.contrasts import Comparison, Contrast
+from results.measures_page import number, said
+from results.pages import TEMPLATES
+from results.printable import printable, script_data
+from results.ranks import WEIGHED
+from results.summary import Summary
+from results.tables import percent
+from results.views import arm_name, product_arms
+from results.wording import words
+
+NEGATIVE = ("missed", "twins_alerted", "delay", "cost")
+"""What a reader would weigh below zero."""
+
+
+class PairView(NamedTuple):
+    """One pair on one metric."""
+
+    first: str
+    second: str
+    css: str
+    difference: str
+    only: str
+    n: int
+    techniques: int
+    test: str
+    p_holm: str
+    beats: str
+    detectable: str
+    conclusion: str
+
+
+class Slider(NamedTuple):
+    """One weight."""
+
+    name: str
+    label: str
+    low: float
+    high: float
+    default: float
+
+
+def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> dict[str, Any]:
+    """The values of `comparison.html.j2`.
+
+    Args:
+        summary: a scored campaign.
+        page: what every page gets; its content policy is widened by our own script, by its hash.
+        language: `ja` or `en`.
+    """
+    say = words(language)
+    names = {arm.arm_key: arm_name(arm, language) for arm in product_arms(summary)}
+    found = summary.comparison
+    if found is None:
+        return page | {"summary": summary, "found": None}
+    script = (TEMPLATES / "weights.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return page | {
+        "csp": page["csp"] + f"; script-src 'sha256-{digest}'",
+        "summary": summary,
+        "found": found,
+        "script": Markup(script),  # noqa: S704  # our own file
+        "vectors": Markup(script_data(_vectors(found, names))),  # noqa: S704  # nothing in it can end the element
+        "sliders": [_slider(name, found.ranking.weights, say) for name in WEIGHED if _is_known(found, name)],
+        "ranks": [
+            (line.rank, f"{line.low}–{line.high}", names.get(line.arm_key, line.arm_key), said(line.score),
+             percent(line.keeps))
+            for line in found.ranking.lines
+        ],
+        "metrics": [
+            (metric, say[f"compared.{metric}"], pairs, [(test.name, _p(test.p_value), test.of) for test in tests])
+            for metric in dict.fromkeys(one.metric for one in found.contrasts)
+            for pairs in [[_pair(one, names, say) for one in found.contrasts if one.metric == metric]]
+            for tests in [found.overall.get(metric, ())]
+        ],
+    }  # fmt: skip
+
+
+def _vectors(found: Comparison, names: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "arms": [
+            {"arm": line.arm_key, "name": printable(names.get(line.arm_key, line.arm_key)), "values": line.values}
+            for line in found.vectors
+        ]
+    }
+
+
+def _is_known(found: Comparison, name: str) -> bool:
+    return all(line.values.get(name) is not None for line in found.vectors)
+
+
+def _slider(name: str, weights: Mapping[str, float], say: Mapping[str, str]) -> Slider:
+    low, high = (-2.0, 0.0) if name in NEGATIVE else (0.0, 2.0)
+    return Slider(name, say[f"weigh.{name}"], low, high, weights.get(name, 0.0))
+
+
+def _pair(one: Contrast, names: Mapping[str, str], say: Mapping[str, str]) -> PairView:
+    first = one.tests[0] if one.tests else None
+    return PairView(
+        first=names.get(one.first, one.first),
+        second=names.get(one.second, one.second),
+        css="ahead" if one.conclusion in ("first", "second") else "same",
+        difference=said(one.difference),
+        only=f"{one.first_only} : {one.second_only}",
+        n=one.n,
+        techniques=one.techniques,
+        test=f"{first.name} ({_p(first.p_value)}, {first.of})" if first else "–",
+        p_holm=_p(one.p_holm),
+        beats=percent(one.beats) if one.beats is not None else "–",
+        detectable=number(one.detectable),
+        conclusion=say[f"conclusion.{one.conclusion}"] + (f" ({one.reason})" if one.reason else ""),
+    )
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else "< 0.0001" if value < 0.0001 else f"{value:.4f}"
