@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from results.intervals import Bools, Ints
 from results.records import Observation
-from results.store import arrow_columns, opened, reading
+from results.store import arrow_columns, opened, reading, require_rows
 
 BATCH_ROWS = 1 << 18
 """Rows worked on at once: few enough to stay in the processor's cache, many enough that Python hardly matters."""
@@ -105,7 +105,7 @@ def whole_numbers(column: pa.Array) -> tuple[Ints, Bools]:
 
 
 def batches(path: Path, names: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[Batch]:
-    """The observations of a file in the order of arrival.
+    """The observations of a file of a trial whose seal has been verified, in the order of arrival.
 
     Args:
         path: `alerts.parquet` or `telemetry.parquet`.
@@ -118,19 +118,14 @@ def batches(path: Path, names: Sequence[str], rows: int = BATCH_ROWS) -> Iterato
     """
     kinds = arrow_columns(Observation)
     texts = [name for name in names if kinds[name] == pa.string() and name not in PLAIN_TEXTS]
-    with opened(path, read_dictionary=texts) as file, reading(path):
+    with opened(path, read_dictionary=texts, verified=True) as file, reading(path):
         present = [name for name in names if name in file.schema_arrow.names]
         first = 0
         for part in file.iter_batches(batch_size=rows, columns=present):
             part.validate(full=True)
             yield Batch(first, part)
             first += part.num_rows
-
-
-def size_of(path: Path) -> int:
-    """Number of rows of a file; raises as `batches` does."""
-    with opened(path) as file:
-        return int(file.metadata.num_rows)
+        require_rows(file.metadata.num_rows, first)
 
 
 def hash_words(column: pa.Array) -> npt.NDArray[np.uint64]:

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from results.errors import EvaluationError, RecordVersionError
+from results.parquet_mark import check_mark, write_mark
 from results.records import (
     READABLE_VERSIONS,
     SCHEMA_VERSION,
+    SCORER_VERSION,
     Attribution,
     Campaign,
     Observation,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=BaseModel)
 VERSION_KEY = b"schema_version"
+ROWS_KEY = b"rows"
+"""How many there are, once more: the footer of a Parquet file has no checksum. Files of version 1 lack it."""
 TABLES: dict[str, type[BaseModel]] = {
     "steps": StepExecution,
     "alerts": Observation,
@@ -92,8 +96,11 @@ def attribution_writer(folder: Path) -> Iterator[Callable[[pa.Table], None]]:
     path = folder / "attributions.parquet"
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     writers: list[pq.ParquetWriter] = []
+    rows = 0
 
     def take(table: pa.Table) -> None:
+        nonlocal rows
+        rows += table.num_rows
         if not writers:
             texts = [name for name in table.column_names if name not in UNIQUE]
             # Texts come as codes; without Arrow's own schema in the file they are read as the texts that they are.
@@ -109,7 +116,9 @@ def attribution_writer(folder: Path) -> Iterator[Callable[[pa.Table], None]]:
         yield take
         if not writers:
             take(pa.schema(arrow_columns(Attribution).items()).empty_table())
+        writers[0].add_key_value_metadata({ROWS_KEY: str(rows)})
         writers[0].close()
+        write_mark(temporary)
         _finish(temporary, path)
     finally:
         for writer in writers:
@@ -123,8 +132,21 @@ def read_campaign(folder: Path) -> Campaign:
 
 
 def read_summary(folder: Path) -> Summary:
-    """The summary of a scored campaign. Raises RecordVersionError, FileNotFoundError."""
-    return _read_json(folder / "summary.json", Summary)
+    """The summary of a scored campaign.
+
+    Raises:
+        RecordVersionError: of a schema that this pij does not read.
+        EvaluationError: of another scorer: its numbers can't stand beside ours.
+        FileNotFoundError: there is none.
+    """
+    path = folder / "summary.json"
+    data = _load_json(path)
+    if data.get("scorer_version") != SCORER_VERSION:
+        raise EvaluationError(
+            f"{path}: scorer_version: found {data.get('scorer_version')!r}; allowed: {SCORER_VERSION!r}. "
+            f"Run `pij score {folder.name}`: it scores the sealed trials again."
+        )
+    return _validated(path, data, Summary)
 
 
 def read_trial(folder: Path) -> Trial:
@@ -193,10 +215,11 @@ def write_rows(path: Path, model: type[BaseModel], records: Iterable[BaseModel])
         name: pa.array([_plain(getattr(row, name), nested) for row in rows], type=kind)
         for name, (kind, nested) in columns.items()
     }
-    metadata = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    metadata = {VERSION_KEY: str(SCHEMA_VERSION).encode(), ROWS_KEY: str(len(rows)).encode()}
     table = pa.table(arrays, schema=pa.schema([(n, k) for n, (k, _x) in columns.items()], metadata=metadata))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    write_mark(temporary)
     _finish(temporary, path)
 
 
@@ -215,6 +238,7 @@ def read_rows(path: Path, model: type[R]) -> list[R]:
             parts = [_as_json(name, rows.column(name), kinds[name][1]) for name in rows.schema.names]
             texts = pc.binary_join_element_wise("{", pc.binary_join_element_wise(*parts, ","), "}", "")
             found += reader.validate_json(f"[{','.join(texts.to_pylist())}]")
+        require_rows(file.metadata.num_rows, len(found))
     return found
 
 
@@ -232,12 +256,13 @@ def _as_json(name: str, column: pa.Array, nested: bool) -> pa.Array:
 
 
 @contextmanager
-def opened(path: Path, read_dictionary: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+def opened(path: Path, read_dictionary: Sequence[str] = (), verified: bool = False) -> Iterator[pq.ParquetFile]:
     """A Parquet file of ours, its version checked; what is read from it is checked page by page.
 
     Args:
         path: of the file.
         read_dictionary: text columns to be read as codes.
+        verified: its seal has been verified, so its bytes need not be looked at again.
 
     Raises:
         RecordVersionError: of a schema that this pij does not read.
@@ -248,12 +273,31 @@ def opened(path: Path, read_dictionary: Sequence[str] = ()) -> Iterator[pq.Parqu
         raise FileNotFoundError(path)
     with ExitStack() as stack:
         with reading(path):
+            if not verified:
+                check_mark(path)
             file = stack.enter_context(
                 pq.ParquetFile(path, read_dictionary=list(read_dictionary), page_checksum_verification=True)
             )
             version = int((file.metadata.metadata or {}).get(VERSION_KEY, b"0"))
+            groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+            values = [group.column(one).num_values for group in groups for one in range(group.num_columns)]
+            rows = [group.num_rows for group in groups for _one in range(group.num_columns)]
+            told = (file.metadata.metadata or {}).get(ROWS_KEY)
+            counts = {
+                file.metadata.num_rows,
+                sum(group.num_rows for group in groups),
+                int(told or file.metadata.num_rows),
+            }
+            if len(counts) > 1 or values != rows:
+                raise ValueError("its numbers of rows contradict each other")
         _check_version(path, version)
         yield file
+
+
+def require_rows(told: int, found: int) -> None:
+    """Raises ValueError if a file has not as many rows as it says."""
+    if told != found:
+        raise ValueError(f"{found} rows instead of {told}")
 
 
 @contextmanager
@@ -328,13 +372,29 @@ def _finish(temporary: Path, path: Path) -> None:
 
 
 def _read_json(path: Path, model: type[R]) -> R:
+    return _validated(path, _load_json(path), model)
+
+
+def _load_json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_bytes())
     except ValueError as error:
         raise EvaluationError(f"{path}: {error}; allowed: JSON written by pij. Run the trial again.") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     _check_version(path, version if isinstance(version, int) else 0)
-    return model.model_validate(data)
+    return dict(data)
+
+
+def _validated(path: Path, data: dict[str, Any], model: type[R]) -> R:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise EvaluationError(
+            f"{path}: {where}: found {str(first.get('input'))[:80]!r} ({first['msg']}); allowed: what pij wrote. "
+            "Restore it from where it was published, or run the trial again."
+        ) from None
 
 
 def _check_version(path: Path, version: int) -> None:
