@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from environments.manifest import Environment, Node, Role, read_environment
+from environments.standing import LOGHOST
 from results.documents import load_yaml
 from results.errors import ContentError, Problem
 
@@ -27,7 +28,8 @@ BOOT_CAPABILITIES = {"SYS_ADMIN": "the mounts that systemd needs, before it star
 MARKERS = ("pij", "proven in japan", "proven-in-japan", "proven_in_japan")
 """Words by which a product could tell that it is being evaluated."""
 
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+MARKER = re.compile(rb"(?i)\b(?:" + b"|".join(re.escape(marker).encode() for marker in MARKERS) + rb")\b")
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 Place = tuple[str | int, ...]
 Report = Callable[[Place, str, str, str], None]
@@ -51,10 +53,10 @@ def lint_environment(folder: Path) -> list[Problem]:
         )
 
     _lint_whole(folder, environment, report)
+    _lint_aliases(environment, report)
     for name, node in environment.nodes.items():
         _lint_build(folder, ("nodes", name, "build"), node.build, report)
         _lint_networks(node, ("nodes", name, "networks"), environment, report)
-        _lint_aliases(name, node, environment, report)
         _lint_rights(node, ("nodes", name, "cap_add"), report)
         _lint_markers(node, ("nodes", name), report)
     return problems
@@ -90,6 +92,18 @@ def _lint_build(folder: Path, place: Place, build: str, report: Report) -> None:
     for link in _links_out(context):
         found = f"{link.relative_to(context)}, a link out of {build!r}"
         report(place, found, "files inside it", "Put the file itself there.")
+    for name, marker in _files_with_markers(context):
+        allowed = "nothing that a product could recognise as the evaluation"
+        report(place, f"{marker!r} in {name}", allowed, "Use another word.")
+
+
+def _files_with_markers(context: Path) -> Iterator[tuple[Path, str]]:
+    """Files that may end up in a node; the Dockerfile does not."""
+    for path in sorted(context.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.name != "Dockerfile":
+            found = MARKER.search(path.read_bytes())
+            if found is not None:
+                yield path.relative_to(context), found.group(0).decode()
 
 
 def _links_out(context: Path) -> Iterator[Path]:
@@ -105,20 +119,31 @@ def _lint_networks(node: Node, place: Place, environment: Environment, report: R
     for index, network in enumerate(node.networks):
         if network not in environment.networks:
             report((*place, index), repr(network), known, "Name a network of this file, or add it.")
+    if node.role is Role.GATEWAY and len(set(node.networks)) == 1:
+        found = f"only {node.networks[0]}, on a gateway"
+        report(place, found, "at least two", "Name the networks that it passes traffic between.")
 
 
-def _lint_aliases(name: str, node: Node, environment: Environment, report: Report) -> None:
-    for network, names in node.aliases.items():
-        place = ("nodes", name, "aliases", network)
-        if network not in node.networks:
-            report(place, repr(network), ", ".join(node.networks), "Name a network that the node is on.")
-        for alias in names:
-            if not NAME.fullmatch(alias):
-                report(place, repr(alias), "a host name", "Letters, digits, hyphens and dots only.")
-            for other, second in environment.nodes.items():
-                if other != name and alias in second.aliases.get(network, ()):
-                    found = f"{alias!r}, as {other} has it there"
-                    report(place, found, "a name of its own", "Rename one: neighbours would find either.")
+def _lint_aliases(environment: Environment, report: Report) -> None:
+    first: dict[tuple[str, str], str] = {}
+    for name, node in environment.nodes.items():
+        for network, aliases in node.aliases.items():
+            place = ("nodes", name, "aliases", network)
+            if network not in node.networks:
+                mend = "Name a network that the node is on."
+                report(place, repr(network), ", ".join(node.networks) or "none", mend)
+            for index, alias in enumerate(aliases):
+                here = (*place, index)
+                if not HOST_NAME.fullmatch(alias):
+                    mend = "Use small letters, digits, hyphens and dots."
+                    report(here, repr(alias), "a host name", mend)
+                if alias == LOGHOST:
+                    mend = "Rename it: nodes send their syslog there."
+                    report(here, repr(alias), "a name that is not a product's collector's", mend)
+                other = first.setdefault((network, alias), name)
+                if other != name:
+                    mend = "Rename one: its neighbours would find either."
+                    report(here, f"{alias!r}, as {other} has it there", "a name of its own", mend)
 
 
 def _lint_rights(node: Node, place: Place, report: Report) -> None:

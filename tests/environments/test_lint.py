@@ -57,3 +57,14 @@ def test_a_build_folder_that_is_a_link_out_of_the_environment_is_refused(tmp_pat
         ("nodes.target.build", "'box'"),
         ("nodes.attacker.build", "'box'"),
     ]
+
+
+def test_a_file_of_a_node_that_names_the_evaluation_is_refused(tmp_path):
+    """Else a product could know where it is from what lies in the node."""
+    folder = tmp_path / "site"
+    shutil.copytree(SOUND, folder)
+    (folder / "box" / "motd").write_text("Welcome to the PIJ target\n")
+    assert [(problem.field, problem.found) for problem in lint_environment(folder)] == [
+        ("nodes.target.build", "'PIJ' in motd"),
+        ("nodes.attacker.build", "'PIJ' in motd"),
+    ]
