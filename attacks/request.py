@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import re
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ MAX_COMMAND_BYTES = 120_000
 ANSWER_BYTES = 4096
 SEND_S = 5
 """Seconds for sending one request, and again for its answer."""
+
+SENT = re.compile(r"^printf %s '([A-Za-z0-9+/=]*)' \| (.*)$", re.MULTILINE)
+"""A request in the text of `command`, and what it goes through."""
 
 
 class Unsendable(ValueError):
@@ -122,6 +126,15 @@ def command(requests: Sequence[bytes]) -> str:
         return packed
     total = sum(len(request) for request in requests)
     raise Unsendable(f"requests of {total} bytes don't fit into one command")
+
+
+def requests_of(text: str) -> list[bytes]:
+    """The requests that a text of `command` sends, for who sends them by other means."""
+    found = []
+    for data, pipe in SENT.findall(text):
+        decoded = base64.b64decode(data)
+        found.append(gzip.decompress(decoded) if "gzip -d" in pipe else decoded)
+    return found
 
 
 def _sending(data: bytes, then: str, decode: str) -> str:

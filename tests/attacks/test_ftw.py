@@ -15,7 +15,7 @@ import yaml
 from attacks.ftw import read_ftw, read_ftw_file
 from attacks.ftw_request import Input, build, fill_template
 from attacks.procedure import instantiate
-from attacks.request import MAX_COMMAND_BYTES, Expectation, Unsendable, command
+from attacks.request import MAX_COMMAND_BYTES, Expectation, Unsendable, command, requests_of
 from results.errors import EvaluationError, Problem
 
 UPSTREAM = Path(os.environ.get("PIJ_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "crs-regression"
@@ -454,3 +454,10 @@ def test_bash_fails_where_nobody_listens(tmp_path):
     instance = instantiate(procedure, {"host": "127.0.0.1", "port": port})
     done = subprocess.run(["bash", "-c", instance.command], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (1, b"")
+
+
+def test_the_requests_of_a_command_are_read_back_byte_for_byte():
+    """Else what a sender of another kind sends would not be what the corpus says, packed requests above all."""
+    plain = [b"GET /?q=%27 HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00\xff'\n"]
+    packed = [b"POST / HTTP/1.1\r\n\r\n" + b"A" * MAX_COMMAND_BYTES]
+    assert [requests_of(command(plain)), requests_of(command(packed))] == [plain, packed]
