@@ -10,8 +10,8 @@ HEAD = """# Known truth
 
 Simulated products with set sensitivity, specificity, latency, noise, flakiness and duplicate alerts, measured by the
 code that measures real ones. Made by `python -m benchmarks.known_truth` (two processes; the same seed gives the same
-numbers): {campaigns} campaigns of each kind, {total} in all. What is set, and how campaigns are drawn:
-`benchmarks/known_truth_worlds.py`.
+numbers): {campaigns} campaigns of each kind, {total} in all, each with 2,000 resamples instead of 10,000. What is set,
+and how campaigns are drawn: `benchmarks/known_truth_worlds.py`.
 
 A share of {campaigns} campaigns near 95 % is itself uncertain by ±{noise:.1%} (two standard errors).
 """

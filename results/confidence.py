@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
+"""Of every bootstrap and every drawn test; simulations of thousands of campaigns set it lower."""
 SEED = 20_261_128
 """Of every resample: the same input gives the same bytes."""
 DIGITS = 6
@@ -38,10 +39,14 @@ class Pooled:
     """(resamples, rates): each rate in each resample; NaN where a resample holds no execution of it."""
 
 
+def resample_counts(clusters: int) -> NDArray[np.float32]:
+    """How often each cluster is drawn in each resample: (RESAMPLES, clusters); each row sums to `clusters`."""
+    return _drawn_counts(clusters, RESAMPLES)
+
+
 @lru_cache(maxsize=8)
-def resample_counts(clusters: int, resamples: int = RESAMPLES, seed: int = SEED) -> NDArray[np.float32]:
-    """How often each cluster is drawn in each resample: (resamples, clusters); each row sums to `clusters`."""
-    drawn = np.random.default_rng(seed).integers(0, clusters, size=(resamples, clusters))
+def _drawn_counts(clusters: int, resamples: int) -> NDArray[np.float32]:
+    drawn = np.random.default_rng(SEED).integers(0, clusters, size=(resamples, clusters))
     drawn += (np.arange(resamples) * clusters)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=resamples * clusters).reshape(resamples, clusters).astype(np.float32)
     counts.setflags(write=False)
@@ -56,10 +61,10 @@ def student_t(clusters: int, confidence: float = CONFIDENCE) -> float:
     return float(stdtrit(clusters - 1, upper)) if clusters > 1 else float(ndtri(upper))
 
 
-def resampled_ratio(hits: Floats, n: Floats, resamples: int = RESAMPLES) -> Floats:
+def resampled_ratio(hits: Floats, n: Floats) -> Floats:
     """Ratio of sums in each resample: (resamples, rates). NaN where a resample holds no execution."""
-    counts = resample_counts(hits.shape[0], resamples)
-    numerator, denominator = _product(counts, hits), _product(counts, n)
+    sums = _product(resample_counts(hits.shape[0]), np.hstack([hits, n]))
+    numerator, denominator = sums[:, : hits.shape[1]], sums[:, hits.shape[1] :]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(denominator > 0, numerator / denominator, np.nan)
 
@@ -72,14 +77,13 @@ def _product(counts: NDArray[np.float32], values: Floats) -> Floats:
     return np.asarray(counts.astype(np.float64) @ values)
 
 
-def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE, resamples: int = RESAMPLES) -> Pooled:
+def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE) -> Pooled:
     """Rates hits/n with intervals from a cluster bootstrap.
 
     Args:
         hits: (clusters, rates), executions that count; may be fractional.
         n: (clusters, rates) or (clusters, 1), executions; clusters without any are left out rate by rate.
         confidence: of the intervals.
-        resamples: number of resamples.
 
     Returns:
         For each rate its value (NaN where n is 0) and interval.
@@ -91,7 +95,7 @@ def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE, resamples: i
     n = np.broadcast_to(n, hits.shape).astype(np.float64)
     value = np.full(hits.shape[1], np.nan)
     low, high, size = value.copy(), value.copy(), value.copy()
-    draws = np.full((resamples, hits.shape[1]), np.nan)
+    draws = np.full((RESAMPLES, hits.shape[1]), np.nan)
     for columns in _same_clusters(n):
         used = n[:, columns[0]] > 0
         if not used.any():
@@ -99,7 +103,7 @@ def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE, resamples: i
         h, m = hits[used][:, columns], n[used][:, columns]
         clusters = int(used.sum())
         value[columns] = h.sum(axis=0) / m.sum(axis=0)
-        drawn = resampled_ratio(h, m, resamples)
+        drawn = resampled_ratio(h, m)
         draws[:, columns] = drawn
         variance = drawn.var(axis=0) * clusters / max(1, clusters - 1)
         plain = bool((m <= 1).all())

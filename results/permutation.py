@@ -8,22 +8,32 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from results.confidence import RESAMPLES, SEED, Floats
+from results import confidence
+from results.confidence import SEED, Floats
 
 ENUMERATED = 14
 """Up to so many techniques that differ, every exchange is counted; beyond, `RESAMPLES` are drawn."""
 
 
-@lru_cache(maxsize=4)
-def _signs(clusters: int, enumerated: bool) -> NDArray[np.float64]:
-    """(exchanges, clusters) of +1 and -1."""
-    if enumerated:
-        bits = (np.arange(2**clusters)[:, None] >> np.arange(clusters)[None, :]) & 1
-    else:
-        bits = np.random.default_rng(SEED).integers(0, 2, size=(RESAMPLES, clusters))
-    signs = (bits * 2 - 1).astype(np.float64)
-    signs.setflags(write=False)
-    return signs
+@lru_cache(maxsize=8)
+def _every_sign(clusters: int) -> Floats:
+    """(exchanges, clusters) of +1 and -1: all there are."""
+    bits = (np.arange(2**clusters)[:, None] >> np.arange(clusters)[None, :]) & 1
+    return np.asarray(bits * 2.0 - 1.0)
+
+
+@lru_cache(maxsize=2)
+def _drawn_signs(clusters: int, drawn: int) -> Floats:
+    """(exchanges, clusters) of +1 and -1: so many drawn."""
+    bits = np.random.default_rng(SEED).integers(0, 2, size=(clusters, drawn), dtype=np.int8)
+    return np.ascontiguousarray((bits * 2.0 - 1.0).T)
+
+
+def _signs(clusters: int) -> Floats:
+    """Exchanges of so many techniques: all there are, or as many as are drawn."""
+    if clusters <= ENUMERATED:
+        return _every_sign(clusters)
+    return _drawn_signs(-(-clusters // 64) * 64, confidence.RESAMPLES)[:, :clusters]
 
 
 def swap_test(differences: Floats) -> float:
@@ -39,7 +49,7 @@ def swap_test(differences: Floats) -> float:
     if not told.size:
         return 1.0
     enumerated = told.size <= ENUMERATED
-    sums = np.abs(_signs(int(told.size), enumerated) @ told)
+    sums = np.abs(_signs(int(told.size)) @ told)
     reached = int((sums >= abs(told.sum()) - 1e-9 * np.abs(told).sum()).sum())
     if enumerated:
         return reached / sums.size
@@ -113,9 +123,10 @@ def swap_all_test(hits: Floats) -> float:
         return 1.0
     random = np.random.default_rng(SEED)
     observed = float(((told.sum(axis=0) - told.sum() / told.shape[1]) ** 2).sum())
-    reached, drawn, chunk = 0, 0, max(1, min(RESAMPLES, 4_000_000 // told.size))
-    while drawn < RESAMPLES:
-        size = min(chunk, RESAMPLES - drawn)
+    reached, drawn, wanted = 0, 0, confidence.RESAMPLES
+    chunk = max(1, min(wanted, 4_000_000 // told.size))
+    while drawn < wanted:
+        size = min(chunk, wanted - drawn)
         dealt = random.permuted(np.broadcast_to(told, (size, *told.shape)), axis=2).sum(axis=1)
         spread = ((dealt - told.sum() / told.shape[1]) ** 2).sum(axis=1)
         reached += int((spread >= observed * (1 - 1e-9)).sum())
