@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from benchmarks.known_truth_worlds import Campaign, Generator, World, draw, kin, pair
 from results.comparison import contrast_rates
-from results.confidence import mean_limits
+from results.confidence import Floats, mean_limits, pooled
 from results.grid import make_grids
 from results.latency import survival
 from results.measures import Estimate
@@ -69,6 +69,7 @@ def alone(random: Generator, world: World) -> Held:
     truth_j = world.sensitivity - world.false_alarms
     found: Held = {
         "rate": holds(rate, world.sensitivity),
+        "rate by percentiles (not used)": _percentiles(hits, n, world.sensitivity),
         "rate, macro": holds(macro(hits, n)[0], world.sensitivity),
         "rate, chance-corrected": holds(corrected_estimate(rate, chance), max(0.0, (world.sensitivity - c) / (1 - c))),
         "specificity": holds(left_alone_share(ledger), 1 - world.false_alarms),
@@ -89,6 +90,12 @@ def alone(random: Generator, world: World) -> Held:
         if truth is not None:
             found[f"delay, {quantile.share:.0%} quantile"] = holds(quantile.estimate, truth)
     return found
+
+
+def _percentiles(hits: Floats, n: Floats, truth: float) -> bool:
+    """What the percentiles of the resamples would hold, for comparison."""
+    low, high = np.percentile(pooled(hits, n).resamples[:, 0], [2.5, 97.5])
+    return bool(low - 1e-9 <= truth <= high + 1e-9)
 
 
 def _duplicates(campaign: Campaign) -> Rate:
