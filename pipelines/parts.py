@@ -59,7 +59,7 @@ def _moved(observations: Sequence[Observation], kind: str, first: int, container
 
 
 def _joined(name: str, before: object, value: object) -> object:
-    if before is None or name not in ("canaries", "sources", "node_names", "isolation"):
+    if before is None or name not in ("canaries", "sources", "node_names", "isolation", "conduct"):
         return value
     if name == "node_names" and isinstance(before, dict) and isinstance(value, dict):
         return {node: tuple(dict.fromkeys([*before.get(node, ()), *names])) for node, names in value.items()}
@@ -67,6 +67,8 @@ def _joined(name: str, before: object, value: object) -> object:
         return tuple(_added(one, other) for one, other in zip(before, value, strict=True))
     if name == "isolation":
         return before  # every step's own containers were tried; one proof is enough to read
+    if name == "conduct" and isinstance(before, tuple) and isinstance(value, tuple):
+        return tuple(dict.fromkeys([*before, *value]))
     return (*before, *value) if isinstance(before, tuple) and isinstance(value, tuple) else value
 
 

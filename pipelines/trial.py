@@ -262,7 +262,7 @@ def _with_product(
             if not flushed:
                 gathered.status = TrialStatus.FLUSH_TIMED_OUT
                 gathered.reason = "its last canary never came: an absent alert proves nothing"
-        except TargetError:
+        except (TargetError, *NOT_ANSWERING):
             deployment.check_stopped()  # what broke may be only what stopping the product took with it
             raise
         finally:

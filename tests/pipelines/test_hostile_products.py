@@ -60,6 +60,15 @@ def test_a_product_that_fills_the_disk_is_stopped_and_the_bytes_are_told(campaig
 
 
 @pytest.mark.docker
+def test_a_product_that_fills_its_nodes_disk_is_the_one_that_failed(campaign):
+    """Nothing less than ending the node stops what has detached itself; that must not look like our own failure."""
+    found = read_trial(campaign / "trials" / "small_sensor-fills-r1")
+    (line,) = found.conduct
+    assert (found.status, found.reason) == (TrialStatus.PRODUCT_FAILED, f"it was stopped: {line}")
+    assert "node 'target', which component 'agent' shares" in line
+
+
+@pytest.mark.docker
 def test_a_product_that_forks_and_eats_without_end_harms_itself_only_and_it_is_told(campaign):
     found = trial(campaign, "grabs")
     assert found.status is TrialStatus.COMPLETED

@@ -106,3 +106,42 @@ def test_lines_fed_from_many_threads_are_all_counted():
         thread.join()
     alerts = collector.alerts()
     assert len({alert.observation_id for alert in alerts}) == len(alerts) == 4000
+
+
+def test_what_a_product_sent_that_no_product_should_is_told():
+    """A flood, times that can't be, terminal escapes in a title: counted, and said on the product's page."""
+    source = SOURCE.model_copy(update={"map": {"title": "t", "time": "at"}, "time_format": "epoch_s"})
+    collector = Collector([("alerts", source)], lambda _component, _pid: None, 3)
+    began_ns = 1_790_000_000 * 10**9
+    lines = [
+        b'{"t": "\\u001b[2Jx", "at": 1790000001}',
+        b'{"t": "y", "at": 1890000000}',
+        b'{"t": "z", "at": 1780000000}',
+    ]
+    for line in [*lines, *lines]:
+        collector.feed(0, line, began_ns + 10**9)
+    collector.refuse(0, "wrong secret")
+    assert collector.conduct(began_ns) == (
+        "flood: 3 records of agent's alerts beyond the cap of 3",
+        "refused: 1 for agent's alerts: wrong secret",
+        "time: 1 records of agent's alerts are dated after their receipt",
+        "time: 1 records of agent's alerts are dated more than an hour before the product was deployed",
+        "escapes: 1 records of agent's alerts hold control characters in their fields",
+    )
+
+
+def test_a_record_that_a_poll_shows_again_is_read_once():
+    """Else an API that lists its alerts would raise each one anew with every poll."""
+    listing = SOURCE.model_copy(update={"file": None, "format": Format.JSON, "items": "all", "identity": "id"})
+    collector = Collector([("alerts", listing)], lambda _component, _pid: None)
+    for seen in (1, 2, 3):
+        shown = ", ".join(f'{{"id": {number}, "t": "a", "seen": {seen}}}' for number in range(2))
+        collector.take(0, f'{{"all": [{shown}]}}'.encode(), 1, again=True)
+    assert [alert.observation_id for alert in collector.alerts()] == ["a000001", "a000002"]
+    assert collector.counts()[0].received == 2
+
+
+def test_a_canary_is_not_waited_for_when_the_product_has_ended():
+    gone = threading.Event()
+    gone.set()
+    assert make_collector().await_canary({"title": "x"}, False, 60, threading.Event(), gone) is None

@@ -131,6 +131,19 @@ def test_the_collector_is_reached_by_the_nodes_but_not_by_the_attacker_and_has_n
     assert ["loghost" in text for text in hosts] == [True, False]
 
 
+def test_a_product_in_a_node_is_heard_there_in_every_way_too(deployed):
+    """Its intake listens in the node's own network namespace, its files are the node's."""
+    product = read_product(SMALL / "small_sources")
+    canary = product.canary.model_copy(update={"command": "echo canary ${nonce} > /dev/udp/127.0.0.1/514"})
+    part = product.components[0].model_copy(update={"placement": Placement.NODE})
+    product = product.model_copy(update={"components": (part,), "canary": canary})
+    given = Secrets({"api_key": KEY}).drawn_for(product, product.arms[0])
+    _target, deployment = deployed(product, "small_server", given=given)
+    assert deployment.show_canary("ready"), deployment.last_words()
+    wait_until(lambda: all(count.kept for count in deployment.collector.counts()), 15, threading.Event())
+    assert {alert.rule_id for alert in deployment.collector.alerts()} == SOURCES, deployment.last_words()
+
+
 CAPTURE = """nohup python3 -c '
 import re, socket
 tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
