@@ -11,11 +11,13 @@ from pipelines.conformance_measure import Completeness, Offset, Shown, clock_off
 from products.limits import size_of
 from products.manifest import CanaryAction, Component, Product, Source
 from results.errors import Problem
-from results.records import Outcome, StepExecution, StepKind
+from results.records import Outcome, StepExecution, StepKind, Verdict
 
 CLOCK_S = 0.05
 """A clock may be off by so much: what the measurement itself can't tell apart on a busy machine."""
 FULL_BURST = 1000
+ENOUGH = 100
+"""Acts of a burst; fewer only if the manifest says why."""
 
 
 def lint_item(problems: Sequence[Problem]) -> Item:
@@ -130,6 +132,8 @@ def burst_item(burst: Burst, canary: CanaryAction, numbered: int | None) -> Item
         "acting_s": round(burst.acting_s, 3), "settling_s": round(burst.settling_s, 3),
     }  # fmt: skip
     words = f"{burst.answered} of {burst.done} acts answered; done in {burst.acting_s:.1f} s"
+    if burst.done < burst.wanted:
+        words += f" (no more of the {burst.wanted} fitted into the time)"
     if duplicates:
         words += f"; {duplicates} further alerts on the same acts"
     if canary.burst < FULL_BURST and canary.burst_why is not None:
@@ -142,8 +146,8 @@ def burst_item(burst: Burst, canary: CanaryAction, numbered: int | None) -> Item
             "Alerts were lost or suppressed: look for rate limits and duplicate suppression, or queues that overflow."
         )
         return failed("burst", words, "an alert for each act", mend, measured=measured)
-    if burst.done < burst.wanted:
-        allowed = f"{burst.wanted} acts within {burst.acting_s:.0f} s"
+    if burst.done < min(burst.wanted, ENOUGH):
+        allowed = f"at least {min(burst.wanted, ENOUGH)} acts in {burst.acting_s:.0f} s"
         mend = f"If each act takes so long, declare canary.burst: {max(1, burst.done * 3 // 4)} with burst_why."
         return failed("burst", words, allowed, mend, measured=measured)
     return passed("burst", words, measured=measured)
@@ -189,7 +193,7 @@ def dry_run_item(run: DryRun, plan: str) -> Item:
     """What the product said in the public dry run."""
     rows = [("step", "kind", "outcome", "rules")]
     rows += [
-        (one.step_id, str(one.kind), str(one.outcome), ", ".join(run.rules.get(one.step_id, ())) or one.reason[:80])
+        (one.step_id, str(one.kind), _outcome(one), ", ".join(run.rules.get(one.step_id, ())) or one.reason[:80])
         for one in run.verdicts
     ]
     credited = (Outcome.PREVENTED, Outcome.ALERTED)
@@ -201,6 +205,11 @@ def dry_run_item(run: DryRun, plan: str) -> Item:
     if unrun:
         return skipped("dry-run", f"{words}; not carried out: {_unrun(unrun)}", table=tuple(rows))
     return passed("dry-run", words, table=tuple(rows), measured={"alerted": hits, "of": malicious, "false": false})
+
+
+def _outcome(verdict: Verdict) -> str:
+    left_alone = verdict.kind is not StepKind.MALICIOUS and verdict.outcome is Outcome.MISSED
+    return "left alone" if left_alone else str(verdict.outcome)
 
 
 def _unrun(steps: Sequence[StepExecution]) -> str:

@@ -28,7 +28,7 @@ from products.deploy import Deployment, deploy, sources_of
 from products.lint import lint_product
 from products.manifest import read_product
 from products.placement import extras_of, has_collector
-from results.errors import EvaluationError, ProductError
+from results.errors import EngineError, EvaluationError, ProductError
 
 CHECKING = "check"
 """Beginning of the label of what a check starts."""
@@ -107,7 +107,10 @@ def check_product(
         report.began = time.monotonic()
         early.clear()
         if images is not None:
-            _live(engine, prepared, images, report, stop)
+            try:
+                _live(engine, prepared, images, report, stop)
+            except NOT_ANSWERING as error:
+                raise EngineError(f"the engine failed while the product was checked: {error}. Try again.") from error
     return Conformance(
         product=product.id,
         product_name=product.name,
