@@ -47,6 +47,10 @@ class Batch:
         self.size = int(rows.num_rows)
         self._codes: dict[str, Codes] = {}
 
+    def some(self, rows: Ints) -> "Batch":
+        """Only these rows."""
+        return Batch(self.first, self.rows.take(pa.array(rows)))
+
     def codes(self, name: str) -> Codes:
         """A text column as codes; a column that the file lacks holds nothing."""
         if name not in self._codes:

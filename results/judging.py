@@ -19,6 +19,7 @@ import pyarrow as pa
 from results.attack import Catalogue
 from results.attribution import FIELDS, STATUSES, Attributor
 from results.attribution_rows import rows_of
+from results.chance import RandomWindows
 from results.columns import Batch, batches
 from results.counting import Counting, StepEvidence
 from results.criteria import lend
@@ -26,6 +27,7 @@ from results.irregular import DataQuality
 from results.quality import Times, counted, times_of
 from results.records import (
     AttributionStatus,
+    Rate,
     ResourceSample,
     StepExecution,
     Trial,
@@ -50,6 +52,8 @@ class FileScore:
     canaries: list[tuple[int | None, int]] = field(default_factory=list)
     """(own time, receipt) of each observation that answers a canary, in ns."""
     quality: DataQuality | None = None
+    windows: Rate | None = None
+    """Random windows of the time without an attack on which an alert fell."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Judged:
     """(own time, receipt) of each alert on a canary, in ns."""
     quality: DataQuality
     telemetry_quality: DataQuality
+    windows: Rate | None
+    """Random windows of the time without an attack on which an alert fell."""
 
 
 def judge_sealed(
@@ -118,6 +124,7 @@ def judge_sealed(
         tuple(alerts.canaries),
         alerts.quality or counted(np.zeros(0, dtype=np.int64), {}, {}),
         telemetry.quality or counted(np.zeros(0, dtype=np.int64), {}, {}),
+        alerts.windows,
     )
 
 
@@ -126,7 +133,8 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
     times = times_of(path, trial)
     found, counting, techniques = FileScore(), Counting(alert), Counter[str]()
     numbers = np.zeros((len(STATUSES), len(attributor.steps) + 1), dtype=np.int64)
-    wanted = [*dict.fromkeys((*FIELDS, *attributor.criteria.fields))]
+    windows = RandomWindows(trial, attributor.steps if alert else ())
+    wanted = [*dict.fromkeys((*FIELDS, *attributor.criteria.fields, *windows.fields))]
     with ThreadPoolExecutor(max_workers=1) as writing:
         jobs = []
         for batch in _ahead(batches(path, wanted)):
@@ -141,6 +149,7 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
             if len(jobs) > 2:
                 jobs.pop(0).result()
             counting.add(batch, claims, times)
+            windows.note(batch, claims, moments)
             np.add.at(numbers, (claims.status, claims.step), 1)
             _note_techniques(batch, names, techniques)
             _note_canaries(batch, times, found)
@@ -150,6 +159,7 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
     for status, step in zip(*(places.tolist() for places in np.nonzero(numbers)), strict=True):
         found.statuses[STATUSES[status], steps[step]] = int(numbers[status, step])
     found.evidence = counting.steps()
+    found.windows = windows.share() if alert else None
     found.quality = counted(times.irregular, techniques, times.zones_s)
     return found
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from results.assess import Assessment, TrialRows, assess, contrast
 from results.attack import Catalogue, read_catalogue
+from results.chance import naming_luck
 from results.errors import EvaluationError
 from results.judging import Judged, judge_sealed
-from results.metrics import wilson, wrong_share
+from results.metrics import corrected, wilson, wrong_share
 from results.records import (
     SCORER_VERSION,
     AttributionStatus,
@@ -177,6 +178,10 @@ def _arm(key: str, ones: Sequence[Judged], assessed: Assessment) -> ArmSummary:
     statuses = sum((_totals(one) for one in ones), Counter[AttributionStatus]())
     control = key == CONTROL
     counts = Counter(v.outcome.value for v in verdicts if v.kind is StepKind.MALICIOUS)
+    luck = naming_luck(verdicts)
+    wanted = ("technique", "applicable")
+    applicable = [line.rate for line in assessed.rates if (line.metric, line.denominator) == wanted]
+    technique = applicable[0] if applicable else wilson(0, 0)
     return ArmSummary(
         arm_key=key,
         product=trial.product,
@@ -194,6 +199,13 @@ def _arm(key: str, ones: Sequence[Judged], assessed: Assessment) -> ArmSummary:
         duplicates=sum(max(0, len(v.alerts) - 1) for v in verdicts),
         wrong_techniques=wrong_share(verdicts),
         latency=assessed.latency,
+        windows=None
+        if control
+        else wilson(
+            sum(one.windows.hits for one in ones if one.windows), sum(one.windows.n for one in ones if one.windows)
+        ),
+        naming_luck=None if control else luck,
+        technique_beyond_luck=None if control else corrected(technique, luck),
         measures=assessed.measures,
     )
 

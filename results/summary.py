@@ -1,7 +1,7 @@
 """What scoring hands to publishing: `summary.json`, one per campaign."""
 
-from results.irregular import DataQuality
 from results.contrasts import Comparison
+from results.irregular import DataQuality
 from results.measures import ArmMeasures, Estimate
 from results.records import (
     SCHEMA_VERSION,
@@ -105,6 +105,12 @@ class ArmSummary(Record):
     wrong_techniques: Rate
     """Share of counted alerts naming a technique that the step does not carry."""
     latency: Latency
+    windows: Rate | None = None
+    """Windows drawn at random from the time without an attack, on which an alert fell as on a step."""
+    naming_luck: Rate | None = None
+    """Share of pairs of an alerted step and another technique, in which what was named would have been right, too."""
+    technique_beyond_luck: float | None = None
+    """(p - l) / (1 - l) with p the rate of techniques over the applicable steps and l the naming luck."""
     measures: ArmMeasures | None = None
     """All metrics of scoring.md §4; None for the control, and in a summary of an older scorer."""
 

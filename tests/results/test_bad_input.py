@@ -10,91 +10,102 @@ from results.attribution_rows import json_text
 from results.counting import Said
 from results.criteria import lend
 from results.errors import EvaluationError, RecordVersionError, SealError
+from results.judging import judge_sealed
 from results.records import AttributionStatus, Category, Observation, Outcome, StepKind
 from results.scoring import score_campaign
-from results.store import read_alerts, read_rows, read_summary, read_verdicts, write_rows
+from results.store import read_alerts, read_rows, read_summary, write_rows, write_trial
 from results.techniques import Names, read_name
 from results.verdicts import grade, was_open
-from tests import campaign_builder as builder
-from tests.campaign_builder import BEGAN, LAST, SECOND, build_campaign, make_observation, make_step, make_trial
+from tests.campaign_builder import (
+    BEGAN,
+    LAST,
+    SECOND,
+    build_campaign,
+    make_observation,
+    make_step,
+    make_trial,
+    steps_of,
+)
 from tests.results import by_column
 
 CATALOGUE = load_catalogue()
 HOUR = 3600 * SECOND
+NOBODY = (AttributionStatus.UNATTRIBUTED, None)
 
 
-def scored(tmp_path, monkeypatch, *alerts):
-    """The line and the verdicts of a trial with these alerts."""
-    monkeypatch.setattr(builder, "alerts_of", lambda _arm: list(alerts))
-    folder = build_campaign(tmp_path)
-    summary = score_campaign(folder)
-    line = next(trial for trial in summary.trials if trial.trial_id == "eyes-default-r1")
-    return line, {v.step_id: v for v in read_verdicts(folder) if v.trial_id == "eyes-default-r1"}
+def scored(tmp_path, *alerts):
+    """What scoring made of a trial with these alerts, and its verdicts by step."""
+    partial = tmp_path / ".eyes-default-r1.partial"
+    steps, trial = steps_of(), make_trial()
+    write_trial(partial, trial, steps, alerts, [], [])
+    control = {step.step_id: step for step in steps}
+    found = judge_sealed(partial, trial, "", tuple(steps), control, CATALOGUE, lambda _table: None)
+    return found, {verdict.step_id: verdict for verdict in found.verdicts}
 
 
-def test_alerts_out_of_order_are_placed_by_their_own_time_and_counted(tmp_path, monkeypatch):
+def test_alerts_out_of_order_are_placed_by_their_own_time_and_counted(tmp_path):
     late, early = make_observation("a000001", 40.5, pid=1004), make_observation("a000002", 30.5, pid=1003)
-    line, verdicts = scored(tmp_path, monkeypatch, late, early)
+    found, verdicts = scored(tmp_path, late, early)
     assert (verdicts["cron"].alerts, verdicts["shadow"].alerts) == (("a000002",), ("a000001",))
-    assert line.quality.out_of_order == 1
+    assert found.quality.out_of_order == 1
 
 
-def test_a_repeated_alert_counts_once_and_is_counted_as_repeated(tmp_path, monkeypatch):
+def test_a_repeated_alert_counts_once_and_is_counted_as_repeated(tmp_path):
     """Else a product that sends each alert twice would have twice the evidence."""
     one = make_observation("a000001", 30.5, pid=1003, raw="the same")
     again = one.model_copy(update={"observation_id": "a000002", "received_ns": one.received_ns + 5})
-    line, verdicts = scored(tmp_path, monkeypatch, one, again)
+    found, verdicts = scored(tmp_path, one, again)
     assert verdicts["cron"].alerts == ("a000001",)
-    assert (line.quality.repeated, line.quality.observations) == (1, 2)
+    assert (found.quality.repeated, found.quality.observations) == (1, 2)
 
 
-def test_an_alert_in_the_future_is_placed_by_its_receipt_and_has_no_latency(tmp_path, monkeypatch):
+def test_an_alert_in_the_future_is_placed_by_its_receipt_and_has_no_latency(tmp_path):
     """Else a clock that runs ahead would look like a late alert of another step."""
     one = make_observation("a000001", 30.5, pid=1003)
-    line, verdicts = scored(tmp_path, monkeypatch, one.model_copy(update={"time_ns": one.time_ns + 100 * SECOND}))
+    found, verdicts = scored(tmp_path, one.model_copy(update={"time_ns": one.time_ns + 100 * SECOND}))
     assert (verdicts["cron"].outcome, verdicts["cron"].latency_s) == (Outcome.ALERTED, None)
-    assert line.quality.future == 1
+    assert found.quality.future == 1
 
 
-def test_an_alert_without_time_is_placed_by_its_receipt_and_counted(tmp_path, monkeypatch):
+def test_an_alert_without_time_is_placed_by_its_receipt_and_counted(tmp_path):
     one = make_observation("a000001", 30.5, pid=1003, time_ns=None)
     zero = make_observation("a000002", 40.5, pid=1004, time_ns=0)
-    line, verdicts = scored(tmp_path, monkeypatch, one, zero)
+    found, verdicts = scored(tmp_path, one, zero)
     assert {step for step, verdict in verdicts.items() if verdict.alerts} == {"cron", "shadow"}
-    assert line.quality.without_time == 2
+    assert found.quality.without_time == 2
 
 
 @pytest.mark.parametrize("offset", [9 * HOUR, -5 * HOUR, int(5.5 * HOUR)])
-def test_a_component_in_a_wrong_zone_is_put_right_and_named(tmp_path, monkeypatch, offset):
+def test_a_component_in_a_wrong_zone_is_put_right_and_named(tmp_path, offset):
     """Local time without its zone is the commonest fault of all; a product must neither lose nor gain by it."""
     right = [make_observation(f"a{n + 1:06d}", 10.0 * n + 0.5, pid=1000 + n) for n in range(4)]
     wrong = [one.model_copy(update={"time_ns": one.time_ns + offset}) for one in right]
-    line, verdicts = scored(tmp_path, monkeypatch, *wrong)
+    found, verdicts = scored(tmp_path, *wrong)
     assert verdicts["cron"].latency_s == -0.5
-    assert (line.quality.wrong_zone, line.quality.zones_s) == (4, {"agent": -offset // SECOND})
+    assert (found.quality.wrong_zone, found.quality.zones_s) == (4, {"agent": -offset // SECOND})
 
 
-def test_one_alert_in_a_wrong_zone_is_put_right_where_its_own_time_cannot_be(tmp_path, monkeypatch):
+def test_one_alert_in_a_wrong_zone_is_put_right_where_its_own_time_cannot_be(tmp_path):
     right = [make_observation(f"a{n + 1:06d}", 10.0 * n + 0.5, pid=1000 + n) for n in range(4)]
     right[3] = right[3].model_copy(update={"time_ns": right[3].time_ns - 9 * HOUR})
-    line, verdicts = scored(tmp_path, monkeypatch, *right)
+    found, verdicts = scored(tmp_path, *right)
     assert verdicts["cron"].latency_s == -0.5
-    assert (line.quality.wrong_zone, line.quality.zones_s) == (1, {})
+    assert (found.quality.wrong_zone, found.quality.zones_s) == (1, {})
 
 
-def test_an_alert_that_comes_hours_late_is_late_and_in_no_wrong_zone(tmp_path, monkeypatch):
+def test_an_alert_that_comes_hours_late_is_late_and_in_no_wrong_zone(tmp_path):
     one = make_observation("a000001", 30.5, pid=1003)
     prompt = [make_observation(f"a{n + 2:06d}", 50.5, pid=1005) for n in range(3)]
     late = one.model_copy(update={"received_ns": one.received_ns + HOUR})
-    line, verdicts = scored(tmp_path, monkeypatch, late, *prompt)
-    assert (line.quality.wrong_zone, verdicts["cron"].delivery_s) == (0, 3600.1)
+    found, verdicts = scored(tmp_path, late, *prompt)
+    assert (found.quality.wrong_zone, verdicts["cron"].delivery_s) == (0, 3600.1)
 
 
-def test_an_alert_about_something_before_the_trial_belongs_to_no_step(tmp_path, monkeypatch):
+def test_an_alert_about_something_before_the_trial_belongs_to_no_step(tmp_path):
     """Else a product that reads an old log would be credited with it."""
     old = make_observation("a000001", -1234.5, file_path="/srv/cron", command_line="cron")
-    line, verdicts = scored(tmp_path, monkeypatch, old.model_copy(update={"received_ns": BEGAN + 31 * SECOND}))
-    assert (line.quality.stale, line.unattributed, verdicts["cron"].alerts) == (1, 1, ())
+    found, verdicts = scored(tmp_path, old.model_copy(update={"received_ns": BEGAN + 31 * SECOND}))
+    assert (found.quality.stale, found.statuses.get(NOBODY, 0), verdicts["cron"].alerts) == (1, 1, ())
 
 
 def test_a_pid_of_several_steps_goes_to_the_process_that_lived_then_and_is_counted():
@@ -137,29 +148,29 @@ def test_a_technique_is_read_as_it_was_meant_and_nothing_is_guessed(name, meant,
     assert (found.technique, found.faults) == (meant, faults)
 
 
-def test_a_misspelt_technique_counts_and_an_unknown_one_is_wrong(tmp_path, monkeypatch):
+def test_a_misspelt_technique_counts_and_an_unknown_one_is_wrong(tmp_path):
     alerts = [
         make_observation("a000001", 30.5, pid=1003, techniques=("t1053.003", "T9999")),
         make_observation("a000002", 40.5, pid=1004, techniques=("T1168",)),
     ]
-    line, verdicts = scored(tmp_path, monkeypatch, *alerts)
+    found, verdicts = scored(tmp_path, *alerts)
     assert (verdicts["cron"].category, verdicts["cron"].wrong_techniques) == (Category.TECHNIQUE, ("T9999",))
-    quality = line.quality
+    quality = found.quality
     assert (quality.misspelt_technique, quality.unknown_technique, quality.revoked_technique) == (1, 1, 1)
 
 
-def test_an_alert_that_names_two_steps_counts_for_both_as_correlated(tmp_path, monkeypatch):
+def test_an_alert_that_names_two_steps_counts_for_both_as_correlated(tmp_path):
     both = make_observation("a000001", 40.5, pid=1004, file_path="/srv/cron", command_line="shadow of cron")
-    line, verdicts = scored(tmp_path, monkeypatch, both)
-    found = {step: verdict.modifiers for step, verdict in verdicts.items() if verdict.alerts}
-    assert found == {"shadow": ("correlated",), "cron": ("delayed", "correlated")}
-    assert line.unattributed == 0
+    found, verdicts = scored(tmp_path, both)
+    modifiers = {step: verdict.modifiers for step, verdict in verdicts.items() if verdict.alerts}
+    assert modifiers == {"shadow": ("correlated",), "cron": ("delayed", "correlated")}
+    assert found.statuses.get(NOBODY, 0) == 0
 
 
-def test_an_alert_that_only_touches_what_another_step_made_does_not_count_for_it(tmp_path, monkeypatch):
+def test_an_alert_that_only_touches_what_another_step_made_does_not_count_for_it(tmp_path):
     """Else whoever runs as a user that an earlier step made would credit that step."""
     one = make_observation("a000001", 40.5, pid=1004, file_path="/srv/cron", command_line="shadow")
-    _line, verdicts = scored(tmp_path, monkeypatch, one)
+    _found, verdicts = scored(tmp_path, one)
     assert {step for step, verdict in verdicts.items() if verdict.alerts} == {"shadow"}
 
 

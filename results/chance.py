@@ -1,0 +1,109 @@
+"""What a product would be credited with by chance: windows drawn at random, and names given at random (scoring.md §2).
+
+Both use the seed of the trial, so the same trial gives the same numbers.
+"""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from results.attribution import ATTRIBUTED, UNATTRIBUTED, Attributor, Claims
+from results.columns import Batch
+from results.intervals import Ints
+from results.metrics import wilson
+from results.records import Category, Objects, Rate, StepExecution, StepKind, Trial, Verdict
+
+NANO = 1_000_000_000
+WINDOWS = 200
+"""Windows that are tried for a trial; those that overlap an attack or each other are left out."""
+
+
+@dataclass
+class RandomWindows:
+    """Windows of the time without an attack, matched like steps: how often would an alert fall on one?
+
+    Each has the length, the node and the criteria of a malicious step that the seed draws, and nothing else: no process
+    and no object. An alert that another step explains falls on none.
+    """
+
+    trial: Trial
+    steps: Sequence[StepExecution]
+
+    def __post_init__(self) -> None:
+        """Draw them."""
+        windows = _draw(self.trial, self.steps)
+        self.number = len(windows)
+        self._matcher = Attributor(windows, self.trial.node_names, self.trial.latency_s)
+        self.fields = self._matcher.criteria.fields
+        self._alerted: set[int] = set()
+
+    def note(self, batch: Batch, claims: Claims, moments: Ints) -> None:
+        """Look for alerts of a batch that fall on a window."""
+        rows = np.flatnonzero(claims.status == UNATTRIBUTED)
+        if not self.number or not len(rows):
+            return
+        found = self._matcher.attribute(batch.some(rows), moments[rows])
+        hits = (found.status == ATTRIBUTED) & found.meets
+        self._alerted.update(found.step[hits].tolist())
+
+    def share(self) -> Rate:
+        """Share of the windows on which an alert fell."""
+        return wilson(len(self._alerted), self.number)
+
+
+def naming_luck(verdicts: Sequence[Verdict]) -> Rate:
+    """How often the techniques named on one step would have been right on another, of another technique.
+
+    A product that names every technique is right on every step, and by this measure by luck alone. Counted over pairs
+    of an alerted step and another technique of the plan; what was named is what was wrong, besides the step's own.
+    """
+    malicious = [one for one in verdicts if one.kind is StepKind.MALICIOUS and one.technique]
+    techniques = sorted({one.technique for one in malicious if one.technique})
+    named = [one for one in malicious if one.category in (Category.TECHNIQUE, Category.TACTIC, Category.GENERAL)]
+    hits = pairs = 0
+    for one in named:
+        others = [other for other in techniques if _family(other) != _family(one.technique or "")]
+        wrong = set(one.wrong_techniques)
+        pairs += len(others)
+        hits += sum(other in wrong or _family(other) in wrong for other in others)
+    return wilson(hits, pairs)
+
+
+def _family(technique: str) -> str:
+    return technique.partition(".")[0]
+
+
+def _draw(trial: Trial, steps: Sequence[StepExecution]) -> list[StepExecution]:
+    malicious = [step for step in steps if step.kind is StepKind.MALICIOUS and step.started_ns and step.ended_ns]
+    lenders = [step for step in malicious if step.criteria]
+    ran = [step for step in steps if step.started_ns is not None]
+    if trial.product is None or not lenders:
+        return []
+    late = int(trial.latency_s * NANO)
+    began = min(step.started_ns or 0 for step in ran)
+    ended = max(step.ended_ns or step.started_ns or 0 for step in ran) + late
+    taken = [(step.started_ns or 0, (step.ended_ns or 0) + late) for step in malicious]
+    seed = hashlib.sha256(f"windows/{trial.seed}".encode()).digest()
+    draw = random.Random(int.from_bytes(seed[:8], "big"))  # noqa: S311  # where to look, no secret
+    found = []
+    for number in range(WINDOWS):
+        lender = draw.choice(lenders)
+        length = (lender.ended_ns or 0) - (lender.started_ns or 0)
+        if ended - began <= length + late:
+            continue
+        start = draw.randrange(began, ended - length - late)
+        free = all(start > high or start + length + late < low for low, high in taken)
+        if free:
+            taken.append((start, start + length + late))
+            found.append(
+                lender.model_copy(
+                    update={
+                        "step_id": f"window-{number}", "kind": StepKind.PLACEBO, "started_ns": start,
+                        "ended_ns": start + length, "processes": (), "objects": Objects(), "container_id": "",
+                    }
+                )
+            )  # fmt: skip
+    return found
