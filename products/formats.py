@@ -20,6 +20,10 @@ from products.syslog_header import Header, split_header
 
 LINE_CAP = 64 * 1024
 """Bytes of a record that are looked at; the rest counts in length and hash only."""
+JSON_CAP = 1024 * 1024
+"""The same for JSON, which is read in one pass, and of which a part can't be read at all."""
+NO_UTF8 = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of bytes that are no UTF-8."""
 DOCUMENT_CAP = 8 * 1024 * 1024
 """Bytes of one document; a larger one is one unreadable record."""
 DOCUMENT_RECORDS = 50_000
@@ -65,6 +69,23 @@ def records_of(source: Source, data: bytes) -> Iterator[bytes]:
     yield from encoded[:DOCUMENT_RECORDS]
 
 
+def cap_of(source: Source) -> int:
+    """Bytes of a record of this source that are looked at."""
+    return JSON_CAP if source.format in (Format.JSON, Format.JSON_LINES) else LINE_CAP
+
+
+def text_of(source: Source, record: bytes) -> str:
+    """The text of a record that is looked at.
+
+    Bytes that are no UTF-8 become a backslash, `x` and two digits; in JSON the backslash is escaped, or it would not be
+    JSON any more: an attack must not hide its alert by a byte that the product copies as it is.
+    """
+    if source.format not in (Format.JSON, Format.JSON_LINES):
+        return record[:LINE_CAP].decode("utf-8", "backslashreplace")
+    text = record[:JSON_CAP].decode("utf-8", "surrogateescape")
+    return NO_UTF8.sub(lambda found: f"\\\\x{ord(found.group()) - 0xDC00:02x}", text)
+
+
 def read_record(source: Source, pattern: re.Pattern[str] | None, text: str) -> dict[str, Any] | None:
     """Read one record's fields.
 
@@ -94,7 +115,7 @@ def identity_of(source: Source, record: bytes) -> str | None:
     if source.identity is None:
         return None
     try:
-        fields = read_record(source, re.compile(source.pattern) if source.pattern else None, _text(record))
+        fields = read_record(source, re.compile(source.pattern) if source.pattern else None, text_of(source, record))
         found = jmespath.compile(source.identity).search(fields, options=PLAIN)
         return None if found is None else json.dumps(found, sort_keys=True)
     except (*DOCUMENT_ERRORS, TypeError):
@@ -103,7 +124,7 @@ def identity_of(source: Source, record: bytes) -> str | None:
 
 def _is_whole(source: Source, line: bytes) -> bool:
     try:
-        return read_record(source, None, _text(line)) is not None
+        return read_record(source, None, text_of(source, line)) is not None
     except DOCUMENT_ERRORS:
         return False
 
@@ -141,8 +162,4 @@ def _fields(source: Source, pattern: re.Pattern[str] | None, text: str) -> dict[
 def _document(form: Format, text: str) -> Any:  # noqa: ANN401  # whatever it holds
     if form is Format.XML:
         return xmltodict.parse(text)
-    return json.loads(text)
-
-
-def _text(record: bytes) -> str:
-    return record[:LINE_CAP].decode("utf-8", "backslashreplace")
+    return json.loads(text, strict=False)  # control characters in a string are read as they are

@@ -14,7 +14,7 @@ from typing import Any
 
 import jmespath
 
-from products.formats import DOCUMENT_ERRORS, LINE_CAP, read_record
+from products.formats import DOCUMENT_ERRORS, LINE_CAP, cap_of, read_record, text_of
 from products.jmespath_functions import LogFunctions, short_json
 from products.severities import severity_word
 from products.source import PidNamespace, Source
@@ -83,13 +83,14 @@ class Normaliser:
         """Read one record (a line without its end, or one record of a document)."""
         text = line[:LINE_CAP].decode("utf-8", "backslashreplace")
         try:
-            fields = self._fields(text, received_ns)
+            fields = self._fields(text_of(self._source, line), received_ns)
             if isinstance(fields, Skipped | Unreadable):
                 return fields
             values = {name: value for name, (value, _why) in fields.items()}
             return self._observation(values, line, text, received_ns, observation_id)
         except (*DOCUMENT_ERRORS, OverflowError, TypeError) as error:
-            cut = f" (only the first {LINE_CAP} of {len(line)} bytes were looked at)" if len(line) > LINE_CAP else ""
+            cap = cap_of(self._source)
+            cut = f" (only the first {cap} of {len(line)} bytes were looked at)" if len(line) > cap else ""
             return Unreadable(f"{type(error).__name__}: {str(error)[:200]}{cut}")
 
     def explain(self, line: bytes, received_ns: int) -> dict[str, Reading]:
@@ -97,7 +98,7 @@ class Normaliser:
         read = self.read(line, received_ns, "x")
         if not isinstance(read, Observation):
             return {}
-        fields = self._fields(line[:LINE_CAP].decode("utf-8", "backslashreplace"), received_ns)
+        fields = self._fields(text_of(self._source, line), received_ns)
         assert not isinstance(fields, Skipped | Unreadable)  # noqa: S101  # `read` has just read it
         readings = {}
         for name, (gave, why) in fields.items():

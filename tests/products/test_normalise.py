@@ -166,3 +166,15 @@ def test_only_attack_ids_are_kept_each_once():
     """Else `attack.discovery` or a product's own number would be scored as a technique."""
     names = ("attack.t1053.003", "T1053.003", "attack.discovery", "T99", "x-T1059", "mitre/T1003", "CVE-2024-1000")
     assert technique_ids(names) == ("T1053.003", "T1059", "T1003")
+
+
+@pytest.mark.parametrize(
+    ("said", "read_as"),
+    [(b"/?q=\xff'", r"/?q=\xff'"), (b"/?q=\x01\x1b", "/?q=\x01\x1b"), (b"/?q=" + b"A" * LINE_CAP, "/?q=AAAA")],
+)
+def test_an_attack_can_not_make_its_own_alert_unreadable(said: bytes, read_as: str):
+    """Else a raw byte, a control character or a long request, which products copy into JSON, would hide an attack."""
+    found = read(make_source(map={"url": "uri"}), b'{"uri": "' + said + b'"}')
+    assert isinstance(found, Observation)
+    assert found.url is not None
+    assert found.url.startswith(read_as)
