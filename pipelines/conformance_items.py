@@ -196,10 +196,9 @@ def dry_run_item(run: DryRun, plan: str) -> Item:
         (one.step_id, str(one.kind), _outcome(one), ", ".join(run.rules.get(one.step_id, ())) or one.reason[:80])
         for one in run.verdicts
     ]
-    credited = (Outcome.PREVENTED, Outcome.ALERTED)
-    hits = sum(one.kind is StepKind.MALICIOUS and one.outcome in credited for one in run.verdicts)
-    false = sum(one.kind is not StepKind.MALICIOUS and one.outcome is Outcome.ALERTED for one in run.verdicts)
     malicious = sum(one.kind is StepKind.MALICIOUS for one in run.verdicts)
+    hits = sum(one.kind is StepKind.MALICIOUS and bool(one.alerts) for one in run.verdicts)
+    false = sum(one.kind is not StepKind.MALICIOUS and bool(one.alerts) for one in run.verdicts)
     words = f"{plan}: alerted on {hits} of {malicious} harmful steps, on {false} harmless ones"
     unrun = [step for step in run.steps if step.kind is not StepKind.CANARY and step.not_run is not None]
     if unrun:
@@ -208,8 +207,11 @@ def dry_run_item(run: DryRun, plan: str) -> Item:
 
 
 def _outcome(verdict: Verdict) -> str:
-    left_alone = verdict.kind is not StepKind.MALICIOUS and verdict.outcome is Outcome.MISSED
-    return "left alone" if left_alone else str(verdict.outcome)
+    if verdict.kind is not StepKind.MALICIOUS and verdict.outcome is Outcome.MISSED:
+        return "left alone"
+    if verdict.outcome is Outcome.INVALID and verdict.alerts:
+        return "alerted; its effect was not seen"  # prevented or not: only a control could tell
+    return str(verdict.outcome)
 
 
 def _unrun(steps: Sequence[StepExecution]) -> str:

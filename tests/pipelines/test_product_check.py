@@ -209,7 +209,7 @@ def test_junit_counts_each_item_once():
 
 
 def test_sarif_has_what_the_schema_requires():
-    """Required by sarif-schema-2.1.0.json: version, runs, tool.driver.name, result.message, rule.id; kinds and levels."""
+    """Required by its schema: version, runs, tool.driver.name, result.message, rule.id, and known kinds and levels."""
     log = json.loads(as_sarif(report(), "my_edr/product.yaml"))
     assert (log["version"], log["$schema"][-15:]) == ("2.1.0", "sarif-2.1.0.json"[-15:])
     (run,) = log["runs"]
