@@ -275,8 +275,10 @@ def opened(path: Path, read_dictionary: Sequence[str] = (), verified: bool = Fal
         with reading(path):
             if not verified:
                 check_mark(path)
+            metadata = pq.read_metadata(path)
+            texts = [name for name in read_dictionary if name in metadata.schema.names]  # version 1 lacks some
             file = stack.enter_context(
-                pq.ParquetFile(path, read_dictionary=list(read_dictionary), page_checksum_verification=True)
+                pq.ParquetFile(path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
             )
             version = int((file.metadata.metadata or {}).get(VERSION_KEY, b"0"))
             groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
