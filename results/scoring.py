@@ -104,6 +104,12 @@ def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, 
         if len(values) > 1:
             found = "; ".join(f"{value[:40]} in {', '.join(names)}" for value, names in sorted(values.items()))
             raise EvaluationError(f"{folder}: {field} differs between trials: found {found}; allowed: one for all.")
+    for name, trial in trials.items():
+        if trial.attack_release != campaign.attack_release:
+            raise EvaluationError(
+                f"{folder / 'trials' / name}: attack_release: found {trial.attack_release}; allowed: "
+                f"{campaign.attack_release}, with which the campaign was begun. Run it again with `--fresh`."
+            )
     if catalogue.release != campaign.attack_release:
         raise EvaluationError(
             f"{folder / 'attack.json'}: found ATT&CK {catalogue.release}; allowed: {campaign.attack_release}, with "

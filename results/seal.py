@@ -63,12 +63,14 @@ def verify_seal(folder: Path) -> str:
     return root
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _leaves(folder: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-        if path.name != SEAL
-    }
+    return {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != SEAL}
 
 
 def _root(leaves: dict[str, str]) -> str:
