@@ -177,7 +177,8 @@ def read_audit_log(raw: bytes) -> dict[int, list[dict[str, object]]]:
     """ModSecurity's JSON audit log: the client's port -> the details of each rule that matched."""
     found: dict[int, list[dict[str, object]]] = {}
     for line in raw.splitlines():
-        transaction = json.loads(line.decode("utf-8", "backslashreplace"))["transaction"]
+        # Latin-1 keeps every byte; numbers and names of rules are ASCII.
+        transaction = json.loads(line.decode("latin-1"), strict=False)["transaction"]
         entries = found.setdefault(int(transaction["client_port"]), [])
         entries += [{**entry["details"], "msg": entry["message"]} for entry in transaction["messages"]]
     return found
