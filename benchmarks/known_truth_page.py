@@ -140,8 +140,8 @@ def rank_table(lines: Sequence[Counted]) -> str:
     ]
     return (
         "## Places\n\nShare of campaigns in which the places from-to hold the true place of all eight arms at once "
-        "(at least 95 % is promised; more is the price of Holm's adjustment over 28 pairs). Beside it what percentiles of "
-        "resampled places would hold, counting an arm as held if any of the places that it may truly have is within.\n\n"
+        "(at least 95 % is promised; more is the price of Holm's adjustment over 28 pairs). Beside it what percentiles "
+        "of resampled places would hold, an arm being held if any of the places that it may truly have lies within.\n\n"
         + table(["truth", *whats], rows)
     )
 

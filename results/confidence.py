@@ -232,18 +232,22 @@ def count_limits(counts: Floats, exposure: Floats, confidence: float = CONFIDENC
         exposure: (trials,) in the unit of the rate, each above 0.
         confidence: of the interval.
     """
-    from scipy.special import gammaincinv  # slow to import; only scoring needs it
-
     total, time = float(counts.sum()), float(exposure.sum())
     spread = 1.0
     if counts.size > 1 and total > 0:
         expected = total * exposure / time
         spread = max(1.0, float(((counts - expected) ** 2 / expected).sum()) / (counts.size - 1))
-    tail = (1 - confidence) / 2
-    events, left = total / spread, time / spread
-    low = float(gammaincinv(events, tail)) / left if events > 0 else 0.0
-    high = float(gammaincinv(events + 1, 1 - tail)) / left
+    low, high = garwood(total / spread, time / spread, confidence)
     return total / time, low, high, spread
+
+
+def garwood(events: float, exposure: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact limits of a Poisson rate; events need not be whole."""
+    from scipy.special import gammaincinv  # slow to import; only scoring needs it
+
+    tail = (1 - confidence) / 2
+    low = float(gammaincinv(events, tail)) / exposure if events > 0 else 0.0
+    return low, float(gammaincinv(events + 1, 1 - tail)) / exposure
 
 
 def mean_limits(values: Floats, confidence: float = CONFIDENCE) -> tuple[float, float | None, float | None]:

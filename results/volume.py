@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.confidence import count_limits, resampled_ratio, rounded, student_t
+from results.confidence import count_limits, garwood, resampled_ratio, rounded, student_t
 from results.latency import NANO, observed_until_ns
 from results.ledger import Ledger
 from results.measures import Estimate, Volume
@@ -116,25 +116,30 @@ def duplicate_share(ledger: Ledger) -> Rate:
 
 
 def alerts_per_detected(ledger: Ledger) -> Estimate:
-    """Alerts attributed to malicious steps, divided by the steps detected; limits on the logarithm's scale."""
-    rows = ledger.malicious & ledger.valid & ledger.metric("detected")
-    alerts, n = ledger.by_cluster(rows, ledger.alerts.astype(float))
+    """Alerts attributed to malicious steps, divided by the steps detected: one, and so many more.
+
+    What is more is a count for each detected step: Garwood's limits, count and steps divided by its overdispersion,
+    which the resampled techniques show. Where nothing is more, all steps of a technique count as one.
+    """
+    rows = ledger.malicious & ledger.valid & ledger.metric("detected") & (ledger.alerts > 0)
+    more, n = ledger.by_cluster(rows, np.maximum(ledger.alerts - 1, 0).astype(float))
     used = n[:, 0] > 0
-    value: float | None = None
+    total, steps, clusters = float(more.sum()), float(n.sum()), int(used.sum())
     low: float | None = None
     high: float | None = None
     reason: str | None = "no step was detected"
-    if used.any():
-        value, reason = float(alerts.sum() / n.sum()), "all of one technique: no interval"
-        if used.sum() > 1 and value > 0:
-            drawn = resampled_ratio(alerts[used], n[used])[:, 0]
-            clusters = int(used.sum())
-            error = float(drawn.std()) * float(np.sqrt(clusters / (clusters - 1))) / value
-            half = student_t(clusters) * error
-            low, high, reason = max(1.0, value * np.exp(-half)), value * np.exp(half), None
+    if clusters:
+        reason = "all of one technique: no interval"
+    if clusters > 1:
+        variance = float(resampled_ratio(more[used], n[used]).var()) * clusters / (clusters - 1)
+        spread = max(1.0, variance * steps**2 / total) if total else float((n**2).sum()) / steps
+        spread *= (student_t(clusters) / student_t(1)) ** 2
+        low, high = (1 + limit for limit in garwood(total / spread, steps / spread))
+        reason = None
     return Estimate(
-        value=rounded(value), low=rounded(low), high=rounded(high), n=int(n.sum()), of="detected step executions",
-        unit="alerts", method="ratio over techniques, cluster bootstrap's variance on the logarithm, Student's t",
+        value=rounded(1 + total / steps) if steps else None, low=rounded(low), high=rounded(high), n=int(steps),
+        of="detected step executions", unit="alerts",
+        method="1 + further alerts a step; Garwood's limits divided by overdispersion between techniques, Student's t",
         reason=reason,
     )  # fmt: skip
 
