@@ -13,8 +13,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.waf_cases import Case, crs_cases, fits, gotestwaf_cases
-from benchmarks.waf_cases import lineage as lineage_of
+from benchmarks.waf_cases import Case, OwnSet, crs_cases, fits, gotestwaf_cases
 from benchmarks.waf_judge import judge
 from benchmarks.waf_page import Crs, Payloads, page
 from benchmarks.waf_replay import Bench, Run, own_tests
@@ -40,7 +39,7 @@ def main() -> None:
     with engine_for(print) as engine:
         bench = Bench(engine, given.environment, print)
         with own_tests(bench) as folder:
-            own = {case.name: case for case in crs_cases(folder)}
+            own = OwnSet(crs_cases(folder))
         crs = run_crs(bench, given.product, given.crs_arm, crs_cases(given.crs), own)
         payloads = run_payloads(bench, given.product, gotestwaf_cases(given.gotestwaf), given.paranoia)
     text = page(crs, payloads)
@@ -54,22 +53,24 @@ def main() -> None:
         given.rows.write_text("".join(rows(name, run) for name, run in runs.items()), encoding="utf-8")
 
 
-def run_crs(bench: Bench, product: Path, arm: str, cases: Sequence[Case], own: dict[str, Case]) -> Crs:
+def run_crs(bench: Bench, product: Path, arm: str, cases: Sequence[Case], own: OwnSet) -> Crs:
     """Both sets of regression tests: the given one, and the packaged release's own."""
     sendable = [case for case in cases if case.requests]
-    print(f"{len(sendable)} regression tests and {len(own)} of the release's own, twice: through the gateway alone …")
-    renamed = [_renamed(case) for case in own.values() if case.requests]
+    print(
+        f"{len(sendable)} regression tests and {len(own.cases)} of the release's own, twice: through the gateway alone …"
+    )
+    renamed = [_renamed(case) for case in own.cases.values() if case.requests]
     control = bench.run([*sendable, *renamed], None, None)
     print(f"… and with {product.name} · {arm}")
     run = bench.run(sendable, product, arm)
     own_run = bench.run(renamed, product, arm)
     fitting = [case for case in sendable if fits(case, run.installed)]
-    judged = tuple(judge(case, run, control, lineage_of(case, own)) for case in fitting)
+    judged = tuple(judge(case, run, control, own.lineage(case)) for case in fitting)
     return Crs(
         cases=tuple(cases),
         judged=judged,
-        lineage={case.name: lineage_of(case, own) for case in fitting},
-        own=tuple(own.values()),
+        lineage={case.name: own.lineage(case) for case in fitting},
+        own=tuple(own.cases.values()),
         own_judged=tuple(judge(case, own_run, control, "same") for case in renamed),
         run=run,
         own_run=own_run,

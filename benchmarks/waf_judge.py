@@ -26,8 +26,10 @@ class Cause(StrEnum):
     SERVER = "nginx refuses the request itself, also without ModSecurity, before any rule sees it"
     OTHER_ANSWER = "the test is about the answer's status or text, and the server behind is another than upstream's"
     ANSWER_RULE = "the rule looks at answers, and the server behind does not give the one that the test counts on"
-    WRITTEN_LATER = "the test was written after the installed release: its own set does not have it"
-    CHANGED_SINCE = "the installed release's own set has another request or expectation under this number"
+    WRITTEN_LATER = "the test was written after the installed release: its own set has neither it nor its number"
+    CHANGED_SINCE = (
+        "the installed release's own set has another request or expectation under this number, and this one nowhere"
+    )
     ENGINE = "the installed release's own test, unchanged: libmodsecurity on nginx differs from upstream's reference"
     UNKNOWN = "the installed release's own tests were not given"
 
@@ -59,7 +61,7 @@ def judge(case: Case, run: Run, control: Run, lineage: str | None) -> Judged:
         case: one that was sent.
         run: with the product.
         control: the same requests through the gateway alone.
-        lineage: see `waf_cases.lineage`; None if the release's own tests are not at hand.
+        lineage: see `OwnSet.lineage`; None if the release's own tests are not at hand.
     """
     failures: list[str] = []
     for number, expected in enumerate(case.expected):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,26 +64,27 @@ def page(crs: Crs, payloads: Payloads) -> str:
         f"Product: `products/modsecurity_crs`: libmodsecurity {crs.run.versions[0]}, {crs.run.versions[1]}, in the "
         "gateway of `environments/web_dmz` (nginx, Debian 13). Every request is sent byte for byte from the attacker's "
         "machine over a connection of its own, and judged by the product's own audit log, found by the client's port. "
-        "This page is written by one command and holds no figure of ours that it did not measure:",
+        f"This page was written on {datetime.now(UTC):%Y-%m-%d} by one command and holds no figure of ours that it did "
+        "not measure:",
         "",
         "```",
         COMMAND,
         "```",
         "",
-        *crs_part(crs),
+        *crs_part(crs, published),
         *payload_part(payloads, published),
     ]
     return "\n".join(lines) + "\n"
 
 
-def crs_part(crs: Crs) -> list[str]:
+def crs_part(crs: Crs, published: Mapping[str, Any]) -> list[str]:
     """CRS's regression tests."""
     unsendable = Counter(case.obstacle for case in crs.cases if case.obstacle)
     sendable = len(crs.cases) - unsendable.total()
     same = [entry for entry in crs.judged if crs.lineage[entry.case.name] == "same"]
     changed = [entry for entry in crs.judged if crs.lineage[entry.case.name] == "changed"]
     new = [entry for entry in crs.judged if crs.lineage[entry.case.name] == "new"]
-    obstacles = "; ".join(f"{count}: {why}" for why, count in unsendable.most_common())
+    obstacles = "".join(f"; {count}: {why}" for why, count in unsendable.most_common())
     return [
         "## CRS's regression tests",
         "",
@@ -90,13 +92,13 @@ def crs_part(crs: Crs) -> list[str]:
         "expects of each test is that named rules fire or stay silent; on its own engine a release passes all of its "
         "own tests, so the published rate is 100 %.",
         "",
-        f"- Given: {len(crs.cases)} tests, written for CRS 4.28. {unsendable.total()} can't be sent ({obstacles}).",
+        f"- Given: {len(crs.cases)} tests, written for CRS 4.28. {unsendable.total()} can't be sent{obstacles}.",
         f"- Of the {sendable} others, {len(crs.judged)} are about rules that the installed release has.",
         f"- The installed release's own set (from Debian's source package): {len(crs.own)} tests, of which "
         f"{len(crs.own_judged)} can be sent.",
-        "- *Same*: the release's own set has the test under the same number with the same request and expectation "
-        "(headers that the two harnesses fill differently apart). *Changed*: another request or expectation under that "
-        "number. *New*: not in its own set.",
+        "- *Same*: the release's own set has a test of the same rule with the same request and expectation, under whatever "
+        "number (headers that the two harnesses fill differently and the paths of their test servers apart). *Changed*: "
+        "it has another one under this number. *New*: neither.",
         "",
         "| tests | as expected | n | share | 95 % interval (Wilson) | published |",
         "| --- | --: | --: | --: | --- | --: |",
@@ -123,6 +125,8 @@ def crs_part(crs: Crs) -> list[str]:
         "",
         "### Own tests that differ because of the engine",
         "",
+        override_line(crs.own_judged, published["overrides"]),
+        "",
         *difference_lines(crs.own_judged, Cause.ENGINE),
         "",
     ]
@@ -145,6 +149,16 @@ def family_rows(crs: Crs) -> list[str]:
         cells = [f"{rate.hits}/{rate.n} | {interval(rate)}" for rate in (ours, theirs)]
         rows.append(f"| {family} | {' | '.join(cells)} |")
     return rows
+
+
+def override_line(judged: Iterable[Judged], overrides: Mapping[str, Any]) -> str:
+    """How many of the engine's differences upstream knows of."""
+    engine = [entry for entry in judged if entry.cause is Cause.ENGINE]
+    known = sum(int(entry.case.group) in overrides["rules"] for entry in engine)
+    return (
+        f"{known} of these {len(engine)} are about rules of which upstream itself expects tests to fail on nginx "
+        f"({overrides['source']})."
+    )
 
 
 def difference_lines(judged: Iterable[Judged], cause: Cause) -> list[str]:
@@ -253,7 +267,21 @@ def mix_lines(attacks: Sequence[Case], runs: Mapping[int, Run], published: Mappi
         f"- *Mix*: with each of the {both} files that both have weighing what it weighs in the published run, ours are "
         f"{number(mixed)} %. So the mix of payloads makes {signed(by_mix)} points, and rule release, engine and set-up "
         f"make {signed(by_rest)} points.",
+        f"- The largest shares of the latter, in points: {contributions(attacks, run, published, weights)}.",
     ]
+
+
+def contributions(
+    attacks: Sequence[Case], run: Run, published: Mapping[str, Sequence[int]], weights: Mapping[str, int]
+) -> str:
+    """The five files that make most of the difference at the published mix."""
+    found = []
+    for group, weight in weights.items():
+        value = blocked_rate(tally([case for case in attacks if case.group == group], run)).value
+        if value is not None and weight:
+            found.append((100 * (value * weight - published[group][0]) / sum(weights.values()), group))
+    largest = sorted(found, key=lambda entry: -abs(entry[0]))[:5]
+    return ", ".join(f"{group} {signed(points)}" for points, group in largest)
 
 
 def rate_row(name: str, rate: Rate, published: str) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from attacks.request import Expectation
-from benchmarks.waf_cases import Case, essence, fits, lineage
+from benchmarks.waf_cases import Case, OwnSet, essence, fits
 from benchmarks.waf_judge import Cause, Score, Verdict, judge, score, tally
 from benchmarks.waf_replay import Run, Seen, read_audit_log
 
@@ -54,12 +54,17 @@ def test_a_test_fits_if_all_its_rules_are_installed():
 def test_what_the_harness_fills_in_makes_no_other_test():
     """Else every test would count as changed between two releases, whose harnesses name themselves differently."""
     before = GET.replace(b"OWASP CRS test agent", b"OWASP ModSecurity Core Rule Set").replace(b"localhost", b"x")
-    own = {"942100-1": case(requests=(before,), rules=(942100,))}
-    assert lineage(case(rules=(942100,)), own) == "same"
-    assert lineage(case(requests=(GET.replace(b"a=b", b"a=c"),), rules=(942100,)), own) == "changed"
-    assert lineage(case(rules=(942110,)), own) == "changed"
-    assert lineage(case(name="942100-2", rules=(942100,)), own) == "new"
-    assert essence([GET]) == [(b"GET /?q=1", frozenset({b"Cookie: a=b"}), b"")]
+    own = OwnSet([case(requests=(before,), rules=(942100,))])
+    assert own.lineage(case(rules=(942100,))) == "same"
+    assert own.lineage(case(name="942100-7", rules=(942100,))) == "same"
+    assert own.lineage(case(requests=(GET.replace(b"a=b", b"a=c"),), rules=(942100,))) == "changed"
+    assert own.lineage(case(rules=(942110,))) == "changed"
+    assert own.lineage(case(name="942100-2", rules=(942101,))) == "new"
+    assert essence([GET, b"GET /get?q=1 HTTP/1.1\r\n\r\n", b"GET /getaway HTTP/1.1\r\n\r\n"]) == (
+        (b"GET /?q=1", frozenset({b"Cookie: a=b"}), b""),
+        (b"GET /?q=1", frozenset(), b""),
+        (b"GET /getaway", frozenset(), b""),
+    )
 
 
 def test_payloads_are_counted_as_gotestwaf_counts():
