@@ -56,9 +56,7 @@ def main() -> None:
 def run_crs(bench: Bench, product: Path, arm: str, cases: Sequence[Case], own: OwnSet) -> Crs:
     """Both sets of regression tests: the given one, and the packaged release's own."""
     sendable = [case for case in cases if case.requests]
-    print(
-        f"{len(sendable)} regression tests and {len(own.cases)} of the release's own, twice: through the gateway alone …"
-    )
+    print(f"{len(sendable)} regression tests and {len(own.cases)} of the release's own, through the gateway alone …")
     renamed = [_renamed(case) for case in own.cases.values() if case.requests]
     control = bench.run([*sendable, *renamed], None, None)
     print(f"… and with {product.name} · {arm}")

@@ -27,9 +27,7 @@ class Cause(StrEnum):
     OTHER_ANSWER = "the test is about the answer's status or text, and the server behind is another than upstream's"
     ANSWER_RULE = "the rule looks at answers, and the server behind does not give the one that the test counts on"
     WRITTEN_LATER = "the test was written after the installed release: its own set has neither it nor its number"
-    CHANGED_SINCE = (
-        "the installed release's own set has another request or expectation under this number, and this one nowhere"
-    )
+    CHANGED_SINCE = "the installed release's own set has another test under this number, and this one nowhere"
     ENGINE = "the installed release's own test, unchanged: libmodsecurity on nginx differs from upstream's reference"
     UNKNOWN = "the installed release's own tests were not given"
 

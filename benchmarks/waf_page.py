@@ -96,9 +96,9 @@ def crs_part(crs: Crs, published: Mapping[str, Any]) -> list[str]:
         f"- Of the {sendable} others, {len(crs.judged)} are about rules that the installed release has.",
         f"- The installed release's own set (from Debian's source package): {len(crs.own)} tests, of which "
         f"{len(crs.own_judged)} can be sent.",
-        "- *Same*: the release's own set has a test of the same rule with the same request and expectation, under whatever "
-        "number (headers that the two harnesses fill differently and the paths of their test servers apart). *Changed*: "
-        "it has another one under this number. *New*: neither.",
+        "- *Same*: the release's own set has a test of the same rule with the same request and expectation, under "
+        "whatever number (headers that the two harnesses fill differently and the paths of their test servers apart). "
+        "*Changed*: it has another one under this number. *New*: neither.",
         "",
         "| tests | as expected | n | share | 95 % interval (Wilson) | published |",
         "| --- | --: | --: | --: | --- | --: |",
