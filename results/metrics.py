@@ -8,9 +8,11 @@ from results.confidence import (
     CONFIDENCE,
     Floats,
     correlation_of,
+    freedom,
     mover_difference,
     mover_ratio,
     pooled,
+    quantile_of,
     resampled_ratio,
     rounded,
     student_t,
@@ -74,7 +76,7 @@ def macro(hits: Floats, n: Floats) -> list[Rate]:
     shares = hits[used] / n[used]
     found, clusters = pooled(shares, np.ones((int(used.sum()), 1))), int(used.sum())
     sizes = np.minimum(_macro_sizes(shares, found.resamples), float(n.sum()))
-    low, high = wilson_limits(shares.mean(axis=0), sizes, student_t(clusters))
+    low, high = wilson_limits(shares.mean(axis=0), sizes, quantile_of(freedom(shares - shares.mean(axis=0))))
     return [
         Rate(
             hits=round(float(hits[:, i].sum())), n=round(float(n.sum())), value=rounded(shares[:, i].mean()),
@@ -188,7 +190,8 @@ def youden(ledger: Ledger) -> tuple[Estimate, Estimate]:
         return empty, empty
     detected, alarmed = clustered(hits, n)[0], clustered(alarms, twins)[0]
     low, high = mover_difference(_ends(detected), _ends(alarmed), joint_correlation(hits, n, alarms, twins))
-    value = (detected.value or 0.0) - (alarmed.value or 0.0)
+    # From the counts: rates already rounded would put the sixth digit of balanced accuracy off by one.
+    value = float(hits.sum() / n.sum() - alarms.sum() / twins.sum())
     j = Estimate(
         value=rounded(value), low=rounded(max(-1.0, low)), high=rounded(min(1.0, high)), n=techniques, of="techniques",
         unit="share", method=method,
