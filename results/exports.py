@@ -16,7 +16,10 @@ LARGEST_COPY = 5_000_000
 """Bytes; a sealed file beyond it is named by its hash in the seal, and not copied."""
 MOST_ROWS = 2_000
 """Rows of a trial's alert table."""
-_CAMPAIGN_FILES = ("campaign.json", "attack.json", "summary.json", "verdicts.parquet", "attributions.parquet")
+_CAMPAIGN_FILES = (
+    "campaign.json", "attack.json", "summary.json", "verdicts.parquet", "attributions.parquet",
+    "registration.json", "journal.jsonl", "original/summary.json", "original/verdicts.parquet",
+)  # fmt: skip
 
 
 def copy_campaign(campaign_folder: Path, data: Path) -> None:
@@ -24,6 +27,7 @@ def copy_campaign(campaign_folder: Path, data: Path) -> None:
     data.mkdir(parents=True)
     for name in _CAMPAIGN_FILES:
         if (campaign_folder / name).is_file():
+            (data / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(campaign_folder / name, data / name)
 
 

@@ -128,6 +128,8 @@ def _blind_summary(plain: Any) -> Any:  # noqa: ANN401  # JSON
         step["invalid"] = WITHHELD if step["invalid"] else None
     for cell in plain["cells"]:
         cell["reason"] = WITHHELD
+    for one in (*plain["people"]["adjudications"], *plain["people"]["disputes"]) if plain.get("people") else ():
+        one |= {"reason": WITHHELD, "evidence": ()} | ({"answers": ()} if "answers" in one else {})
     return plain
 
 

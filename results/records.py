@@ -451,6 +451,9 @@ class Verdict(Record):
     """From the end of the step to the first counted alert's own time; negative if it came before."""
     delivery_s: float | None
     """From the alert's own time to its receipt."""
+    adjudicated_from: Outcome | None = None
+    """The scorer's own outcome, where a person changed the verdict (`results.adjudication`); None: it stands."""
+    adjudicated_from_category: Category | None = None
 
 
 def as_json(record: BaseModel) -> Any:  # noqa: ANN401  # JSON is what it is

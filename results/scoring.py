@@ -1,17 +1,22 @@
 """Scoring a campaign: sealed trials in, verdicts and summary out. Same input, same bytes; no clock, no Docker."""
 
 import gc
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from results.adjudication import applied
 from results.assess import Assessment, TrialRows, assess, contrast
 from results.attack import Catalogue, read_catalogue
 from results.chance import naming_luck
+from results.disputes import people_of
 from results.errors import EvaluationError
 from results.judging import Judged, judge_sealed
 from results.metrics import corrected, wilson, wrong_share
+from results.people import People
 from results.records import (
     SCORER_VERSION,
     AttributionStatus,
@@ -29,6 +34,8 @@ from results.summary import ArmSummary, Cell, StepLine, Summary, TrialLine
 from results.volume import tally_of
 
 CONTROL = "control"
+ORIGINAL = "original"
+"""Folder beside the scores: the same without what people decided; there only if they did."""
 NANO = 1_000_000_000
 
 
@@ -68,9 +75,22 @@ def _score(folder: Path) -> Summary:
             for path in sorted(paths, key=lambda path: order[path.name])
             for trial in [trials[path.name]]
         ]
-    summary = _summary(campaign, catalogue, scored)
-    write_scores(folder, [verdict for one in scored for verdict in one.verdicts], summary)
+    people = people_of(folder)
+    decided = [
+        replace(one, verdicts=tuple(applied(one.verdicts, people.adjudications))) if people.adjudications else one
+        for one in scored
+    ]
+    shutil.rmtree(folder / ORIGINAL, ignore_errors=True)
+    if people.adjudications:
+        (folder / ORIGINAL).mkdir()
+        write_scores(folder / ORIGINAL, _verdicts(scored), _summary(campaign, catalogue, scored, people))
+    summary = _summary(campaign, catalogue, decided, people)
+    write_scores(folder, _verdicts(decided), summary)
     return summary
+
+
+def _verdicts(scored: Sequence[Judged]) -> list[Verdict]:
+    return [verdict for one in scored for verdict in one.verdicts]
 
 
 @contextmanager
@@ -117,7 +137,7 @@ def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, 
         )
 
 
-def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Judged]) -> Summary:
+def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Judged], people: People) -> Summary:
     arms: dict[str, list[Judged]] = {}
     for one in sorted(
         scored, key=lambda one: (arm_key(one.trial) != CONTROL, arm_key(one.trial), one.trial.repetition)
@@ -143,6 +163,7 @@ def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Judged])
         steps=_step_lines(scored, catalogue),
         cells=tuple(_cell(one, verdict) for one in scored for verdict in one.verdicts),
         comparison=contrast(rows, assessed),
+        people=people,
     )
 
 

@@ -3,6 +3,7 @@
 from results.contrasts import Comparison
 from results.irregular import DataQuality
 from results.measures import ArmMeasures, Estimate
+from results.people import People
 from results.records import (
     SCHEMA_VERSION,
     Category,
@@ -166,3 +167,5 @@ class Summary(Record):
     cells: tuple[Cell, ...]
     comparison: Comparison | None = None
     """Arms beside each other; None for fewer than two, and in a summary of an older scorer."""
+    people: People | None = None
+    """Registration, adjudications, disputes; None in a summary of an older scorer."""
