@@ -9,12 +9,13 @@ participant).
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from results.documents import Lines, check
 from results.errors import ContentError, Problem
+from results.records import TacticId, TechniqueId
 
 
 class Detection(StrEnum):
@@ -46,27 +47,27 @@ class PublishedDetection(Published):
     """One detection of a sub-step."""
 
     detection_type: Detection
-    modifiers: tuple[str, ...] = ()
+    modifiers: tuple[str, ...] | None = ()
 
 
 class PublishedTactic(Published):
     """The tactic that a sub-step serves."""
 
-    tactic_id: str
-    tactic_name: str = ""
+    tactic_id: TacticId
+    tactic_name: str | None = ""
 
 
 class PublishedTechnique(Published):
     """The technique of a sub-step."""
 
-    technique_id: str
-    technique_name: str = ""
+    technique_id: TechniqueId
+    technique_name: str | None = ""
 
 
 class PublishedSubtechnique(Published):
     """Its sub-technique; both empty or null where there is none."""
 
-    subtechnique_id: str | None = None
+    subtechnique_id: Annotated[str, StringConstraints(pattern=r"^(T\d{4}\.\d{3})?$")] | None = None
     subtechnique_name: str | None = None
 
 
@@ -75,23 +76,18 @@ class Substep(Published):
 
     substep: str
     """E.g. `1.A.1`."""
-    procedure: str = ""
+    procedure: str | None = ""
     tactic: PublishedTactic
     technique: PublishedTechnique
-    subtechnique: PublishedSubtechnique = PublishedSubtechnique()
+    subtechnique: PublishedSubtechnique | None = None
     detections: tuple[PublishedDetection, ...]
-
-    @field_validator("detections")
-    @classmethod
-    def _some(cls, found: tuple[PublishedDetection, ...]) -> tuple[PublishedDetection, ...]:
-        if not found:
-            raise ValueError("at least one detection, `None` where nothing was detected")
-        return found
+    """Silence is written `None`; where the list is empty, the file says nothing about the sub-step."""
 
     @property
     def technique_id(self) -> str:
         """Of the sub-technique where there is one."""
-        return self.subtechnique.subtechnique_id or self.technique.technique_id
+        below = self.subtechnique.subtechnique_id if self.subtechnique else None
+        return below or self.technique.technique_id
 
 
 class Step(Published):

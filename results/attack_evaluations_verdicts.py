@@ -85,12 +85,12 @@ def catalogue_of(name: str, substeps: Iterable[Substep]) -> Catalogue:
     techniques: dict[str, Technique] = {}
     for one in substeps:
         tactic = one.tactic
-        short = tactic.tactic_name.lower().replace(" ", "-")
-        tactics.setdefault(tactic.tactic_id, Tactic(name=tactic.tactic_name, shortname=short))
-        upper = one.technique.technique_id
-        techniques.setdefault(upper, Technique(name=one.technique.technique_name, tactics=(tactic.tactic_id,)))
+        name_of, upper = tactic.tactic_name or "", one.technique.technique_id
+        short = name_of.lower().replace(" ", "-")
+        tactics.setdefault(tactic.tactic_id, Tactic(name=name_of, shortname=short))
+        techniques.setdefault(upper, Technique(name=one.technique.technique_name or "", tactics=(tactic.tactic_id,)))
         if one.technique_id != upper:
-            title = one.subtechnique.subtechnique_name or ""
+            title = (one.subtechnique.subtechnique_name if one.subtechnique else None) or ""
             entry = Technique(name=title, tactics=(tactic.tactic_id,), parent=upper)
             techniques.setdefault(one.technique_id, entry)
     return Catalogue(release=f"as published for {name}", tactics=tactics, techniques=techniques)
@@ -120,7 +120,8 @@ def _modifiers(category: Category | None, found: Sequence[PublishedDetection]) -
     """Those that every alert of the category reached carries: one without says that it went without."""
     alike = [one for one in found if one.detection_type not in SILENT and _category(one) is category]
     carried = [
-        {ours for name in one.modifiers for begin, ours in MODIFIERS.items() if name.startswith(begin)} for one in alike
+        {ours for name in one.modifiers or () for begin, ours in MODIFIERS.items() if name.startswith(begin)}
+        for one in alike
     ]
     return tuple(sorted(set.intersection(*carried))) if carried else ()
 
@@ -138,7 +139,7 @@ def _execution(substep: Substep, position: int, found: Sequence[PublishedDetecti
         technique=substep.technique_id, tactics=(substep.tactic.tactic_id,), procedure="", procedure_name=title,
         node="", container_id="", user="", executor="", executed="", started_ns=None, ended_ns=None, leader_pid=None,
         processes=(), exit_code=None, timed_out=False, stdout=NOTHING, stderr=NOTHING,
-        verified=True,  # MITRE's own team carried out every sub-step
+        verified=True if substep.detections else None,  # MITRE's team carried it out; an empty list is a hole
         facts=(), cleanup="not needed", twin_of=None, needs=(), not_run=None, objects=Objects(), criteria=(),
         data_components=(UNSEEN,) if _is_blank(found) else (SEEN,),
     )  # fmt: skip

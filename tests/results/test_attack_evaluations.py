@@ -176,10 +176,30 @@ def test_an_unknown_type_of_detection_is_refused_with_file_and_field(tmp_path):
     assert problem.mend == "A new round's new word needs its meaning: add it to `Detection`."
 
 
-def test_a_sub_step_without_any_detection_is_refused():
+def test_a_sub_step_of_which_the_file_says_nothing_is_invalid_and_no_miss():
     """Silence is written `None`; an empty list is a hole in the file."""
-    with pytest.raises(ContentError, match="at least one detection"):
-        verdicts(substep("1.A.1"))
+    assert verdicts(substep("1.A.1"))[0].outcome is Outcome.INVALID
+    one = participant(results(substep("1.A.1"), substep("1.A.2", "None"), counts={"Total_Substeps": 2}))
+    assert [(check.ours, check.why) for check in compare(one)] == [
+        (1, "the detections in the same file give 2 sub-steps: 1 missed, 1 invalid")
+    ]
+
+
+def test_nulls_in_place_of_names_and_lists_are_read():
+    """The exports have null where older files have an empty text."""
+    step = substep("1.A.1", "Technique") | {"Subtechnique": None, "Procedure": None}
+    step["Technique"]["Technique_Name"] = step["Tactic"]["Tactic_Name"] = None
+    step["Detections"][0]["Modifiers"] = None
+    found = verdicts(step)[0]
+    assert (found.category, found.technique, found.modifiers) == (Category.TECHNIQUE, "T1059", ())
+
+
+def test_an_id_that_is_none_is_refused_with_its_field():
+    with pytest.raises(ContentError) as caught:
+        verdicts(substep("1.A.1", "None", technique="1059"))
+    assert [(one.field.rsplit(".", 3)[1:], one.found) for one in caught.value.problems] == [
+        (["0", "Technique", "Technique_Id"], "'1059'")
+    ]
 
 
 @pytest.mark.parametrize(("text", "field"), [("{", ""), ('{"Participant_Name": "x"}', "Adversaries")])
