@@ -21,6 +21,8 @@ RESAMPLES = 10_000
 """Of every bootstrap and every drawn test; simulations of thousands of campaigns set it lower."""
 SEED = 20_261_128
 """Of every resample: the same input gives the same bytes."""
+FEWEST = 0.2
+"""Share of a variance's degrees of freedom that is left at least; see `freedom`."""
 DIGITS = 6
 """Of every published number: the last bits of a sum may differ between machines, these digits do not."""
 Floats = NDArray[np.float64]
@@ -59,6 +61,29 @@ def student_t(clusters: int, confidence: float = CONFIDENCE) -> float:
 
     upper = 1 - (1 - confidence) / 2
     return float(stdtrit(clusters - 1, upper)) if clusters > 1 else float(ndtri(upper))
+
+
+def freedom(residuals: Floats) -> Floats:
+    """Degrees of freedom of a variance that is learnt from clusters: (rates,) from (clusters, rates).
+
+    At most clusters - 1. A few clusters that hold nearly all of the variance, as in rates near 0 and 1, tell it less
+    surely: then 2 clusters / (kurtosis - 1), after the variance of a sample variance, but not fewer than a fifth.
+    """
+    clusters = residuals.shape[0]
+    if clusters < 2:
+        return np.full(residuals.shape[1], np.inf)
+    square = (residuals**2).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kurtosis = np.where(square > 0, clusters * (residuals**4).sum(axis=0) / square**2, 1.0)
+        told = np.where(kurtosis > 1, 2 * clusters / (kurtosis - 1), np.inf)
+    return np.asarray(np.clip(told, max(1.0, FEWEST * (clusters - 1)), clusters - 1))
+
+
+def quantile_of(degrees: Floats, confidence: float = CONFIDENCE) -> Floats:
+    """Two-sided quantiles of Student's t."""
+    from scipy.special import stdtrit  # slow to import; only scoring needs it
+
+    return np.asarray(stdtrit(degrees, 1 - (1 - confidence) / 2))
 
 
 def resampled_ratio(hits: Floats, n: Floats) -> Floats:
@@ -108,8 +133,8 @@ def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE) -> Pooled:
         variance = drawn.var(axis=0) * clusters / max(1, clusters - 1)
         plain = bool((m <= 1).all())
         size[columns] = m.sum(axis=0) if plain else effective_size(value[columns], variance, m)
-        quantile = student_t(1 if plain else clusters, confidence)
-        low[columns], high[columns] = wilson_limits(value[columns], size[columns], quantile)
+        degrees = np.full(len(columns), np.inf) if plain else freedom(h - value[columns] * m)
+        low[columns], high[columns] = wilson_limits(value[columns], size[columns], quantile_of(degrees, confidence))
     return Pooled(value, low, high, size, draws)
 
 
@@ -134,7 +159,7 @@ def effective_size(value: Floats, variance: Floats, n: Floats) -> Floats:
     return np.asarray(np.clip(size, least, most))
 
 
-def wilson_limits(value: Floats, size: Floats, quantile: float) -> tuple[Floats, Floats]:
+def wilson_limits(value: Floats, size: Floats, quantile: Floats | float) -> tuple[Floats, Floats]:
     """Limits of a share by Wilson's score form with any effective size and quantile."""
     square = quantile**2 / size
     middle = (value + square / 2) / (1 + square)
@@ -177,7 +202,8 @@ def paired_difference(first: Floats, second: Floats, n: Floats, confidence: floa
     size = total if plain else min(total, max(least, inner / variance)) if variance > 0 else least
     a, b = (alone_first * size + 1) / (size + 2), (alone_second * size + 1) / (size + 2)
     error = float(np.sqrt((a + b - (a - b) ** 2) / (size + 2)))
-    half = student_t(1 if plain else clusters, confidence) * error
+    degrees = np.array([np.inf]) if plain else freedom((first - second - difference * n)[:, None])
+    half = float(quantile_of(degrees, confidence)[0]) * error
     return Difference(difference, max(-1.0, a - b - half), min(1.0, a - b + half), error)
 
 

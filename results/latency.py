@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.confidence import Floats, effective_size, rounded, student_t, wilson_limits
+from results.confidence import Floats, effective_size, freedom, quantile_of, rounded, wilson_limits
 from results.ledger import Ledger
 from results.measures import ClockOffset, CurvePoint, Delays, Estimate, Quantile, Survival
 from results.records import Canary, StepExecution, StepKind, Trial
@@ -138,7 +138,8 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     variance = (influence**2).sum(axis=0) * names.size / max(1, names.size - 1)
     plain = bool(sizes.max() <= 1)
     size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1))
-    low, high = wilson_limits(share, size, student_t(1 if plain else names.size, confidence))
+    degrees = np.full(moments.size, np.inf) if plain else freedom(influence)
+    low, high = wilson_limits(share, size, quantile_of(degrees, confidence))
     return Curve(moments, share, low, high)
 
 

@@ -8,9 +8,11 @@ from results.confidence import (
     CONFIDENCE,
     Floats,
     correlation_of,
+    freedom,
     mover_difference,
     mover_ratio,
     pooled,
+    quantile_of,
     resampled_ratio,
     rounded,
     student_t,
@@ -74,7 +76,7 @@ def macro(hits: Floats, n: Floats) -> list[Rate]:
     shares = hits[used] / n[used]
     found, clusters = pooled(shares, np.ones((int(used.sum()), 1))), int(used.sum())
     sizes = np.minimum(_macro_sizes(shares, found.resamples), float(n.sum()))
-    low, high = wilson_limits(shares.mean(axis=0), sizes, student_t(clusters))
+    low, high = wilson_limits(shares.mean(axis=0), sizes, quantile_of(freedom(shares - shares.mean(axis=0))))
     return [
         Rate(
             hits=round(float(hits[:, i].sum())), n=round(float(n.sum())), value=rounded(shares[:, i].mean()),

@@ -5,14 +5,14 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from results.confidence import Floats, resample_counts, rounded, student_t, wilson_limits
+from results.confidence import Floats, pooled, rounded
 from results.ledger import Ledger, Mask
 from results.measures import Estimate, SometimesLine, Stability
 from results.metrics import clustered, wilson
 
 METHOD = (
-    "Krippendorff's alpha (nominal); variance of a cluster bootstrap over techniques, observed disagreement in "
-    "Wilson's form with Student's t"
+    "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, cluster bootstrap's "
+    "effective size in Wilson's form with Student's t"
 )
 
 
@@ -76,10 +76,10 @@ def _alpha(ledger: Ledger, rows: Mask, values: Mask, hits: Floats, n: Floats, cl
 
 
 def alpha_limits(value: float, hits: Floats, n: Floats, cluster: NDArray[np.intp]) -> tuple[float, float]:
-    """Limits of alpha = 1 - Do / De.
+    """Limits of alpha = 1 - s (T - 1) / (T - M).
 
-    The observed disagreement Do is a share of pairs, so that Wilson's form keeps its limits honest near 0, where a
-    stable product lives; its effective size comes from alpha's variance over resampled techniques.
+    Of T answers, M are of the rarer kind, and s is the share of other answers to the same step that contradict one of
+    these. Near 0 and 1 all that is known of alpha is what these few say, so s is the share whose interval is made.
 
     Args:
         value: alpha.
@@ -87,17 +87,13 @@ def alpha_limits(value: float, hits: Floats, n: Floats, cluster: NDArray[np.intp
         n: (steps,) repetitions, each at least 2.
         cluster: (steps,) technique of each.
     """
+    rarer = hits if 2 * hits.sum() <= n.sum() else n - hits
     names, where = np.unique(cluster, return_inverse=True)
-    apart = 2 * hits * (n - hits) / (n - 1)  # Krippendorff's coincidences of unequal answers, step by step
-    sums = np.stack([np.bincount(where, weights=one, minlength=names.size) for one in (apart, hits, n)], axis=1)
-    drawn = resample_counts(names.size).astype(np.float64) @ sums
-    with np.errstate(divide="ignore", invalid="ignore"):
-        seen = 1 - drawn[:, 0] * (drawn[:, 2] - 1) / (2 * drawn[:, 1] * (drawn[:, 2] - drawn[:, 1]))
-    total, yes = float(n.sum()), float(hits.sum())
-    expected = 2 * yes * (total - yes) / (total * (total - 1))
-    observed = np.array([float(apart.sum()) / total])
-    variance = float(np.nanvar(seen[np.isfinite(seen)])) * names.size / max(1, names.size - 1) * expected**2
-    inner = float(observed[0] * (1 - observed[0]))
-    size = min(total, max(float(names.size), inner / variance)) if variance > 0 else float(names.size)
-    low, high = wilson_limits(observed, np.array([size]), student_t(int(names.size)))
-    return max(-1.0, 1 - float(high[0]) / expected), min(1.0, 1 - float(low[0]) / expected)
+    apart = rarer * (n - rarer) / (n - 1)
+    against = np.bincount(where, weights=apart, minlength=names.size)[:, None].astype(float)
+    answers_of = np.bincount(where, weights=rarer, minlength=names.size)[:, None].astype(float)
+    found = pooled(against, answers_of)
+    total, few = float(n.sum()), float(rarer.sum())
+    scale = (total - 1) / (total - few)
+    low, high = 1 - float(found.high[0]) * scale, 1 - float(found.low[0]) * scale
+    return max(-1.0, min(low, value)), min(1.0, max(high, value))

@@ -74,7 +74,10 @@ def clustered_limits(cells, confidence=0.95):
     variance = ((hits - p * n) ** 2).sum() / n.sum() ** 2 * clusters / max(1, clusters - 1)
     size = least if variance == 0 and p in (0, 1) else most if variance == 0 else p * (1 - p) / variance
     size = min(most, max(least, size))
-    quantile = t.ppf(1 - (1 - confidence) / 2, clusters - 1) if clusters > 1 and n.max() > 1 else 1.959963984540054
+    left = hits - p * n
+    kurtosis = clusters * (left**4).sum() / (left**2).sum() ** 2 if left.any() else 1.0
+    degrees = min(clusters - 1, max(1.0, 0.2 * (clusters - 1), 2 * clusters / max(kurtosis - 1, 1e-12)))
+    quantile = t.ppf(1 - (1 - confidence) / 2, degrees) if clusters > 1 and n.max() > 1 else 1.959963984540054
     size = most if n.max() <= 1 else size
     middle = p + quantile**2 / (2 * size)
     half = quantile * np.sqrt(p * (1 - p) / size + quantile**2 / (4 * size**2))
