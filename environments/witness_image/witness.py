@@ -169,7 +169,7 @@ class Truth:
         elif what == EXIT:
             pid, group, code, _signal = struct.unpack_from("=IIII", body)
             if pid == group and pid in self.tracked:
-                del self.tracked[pid]
+                self.numbers.setdefault(self.namespaces.get(self.tracked.pop(pid)), numbering.Numbers()).exited(pid)
                 code = 128 + (code & 0x7F) if code & 0x7F else code >> 8
                 say({"ev": "exit", "pid": pid, "code": code, "t": when})
 

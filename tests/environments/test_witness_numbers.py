@@ -56,3 +56,15 @@ def test_nothing_is_said_before_the_first_number_is_known(numbers):
     one = numbers()
     one.fork(5, 100, 1, None)
     assert one.fork(5, 101, 2, 41) == []
+
+
+def test_a_child_comes_after_its_parent_and_what_has_ended_before_what_begins(numbers):
+    """A shell that starts a program and ends, and then the next shell: all of them gone at once."""
+    one = numbers()
+    one.fork(5, 100, 1, 40)
+    one.fork(5, 101, 2, None)
+    one.fork(101, 102, 3, None)
+    one.exited(102)
+    one.exited(101)
+    one.fork(5, 103, 4, None)
+    assert one.fork(5, 104, 5, 44) == [(101, 2, 41), (102, 3, 42), (103, 4, 43)]
