@@ -24,6 +24,8 @@ from benchmarks.waf_judge import (
 from benchmarks.waf_replay import Run
 from results.records import Rate
 
+ENGINES = (Cause.HEADER, Cause.XML_BODY, Cause.ENGINE)
+"""Causes that lie in nginx and libmodsecurity."""
 PUBLISHED = Path(__file__).parent / "waf_published.yaml"
 COMMAND = """.venv/bin/python -m benchmarks.waf --crs ../shared/data/crs-regression \\
     --gotestwaf ../shared/data/gotestwaf --page docs/waf-rates.md"""
@@ -127,7 +129,7 @@ def crs_part(crs: Crs, published: Mapping[str, Any]) -> list[str]:
         "",
         override_line(crs.own_judged, published["overrides"]),
         "",
-        *difference_lines(crs.own_judged, Cause.ENGINE),
+        *difference_lines(crs.own_judged, ENGINES, published["reasons"]),
         "",
     ]
 
@@ -153,7 +155,7 @@ def family_rows(crs: Crs) -> list[str]:
 
 def override_line(judged: Iterable[Judged], overrides: Mapping[str, Any]) -> str:
     """How many of the engine's differences upstream knows of."""
-    engine = [entry for entry in judged if entry.cause is Cause.ENGINE]
+    engine = [entry for entry in judged if entry.cause in ENGINES]
     known = sum(int(entry.case.group) in overrides["rules"] for entry in engine)
     return (
         f"{known} of these {len(engine)} are about rules of which upstream itself expects tests to fail on nginx "
@@ -161,12 +163,14 @@ def override_line(judged: Iterable[Judged], overrides: Mapping[str, Any]) -> str
     )
 
 
-def difference_lines(judged: Iterable[Judged], cause: Cause) -> list[str]:
-    """Tests with one cause, by what is different."""
+def difference_lines(judged: Iterable[Judged], causes: Sequence[Cause], reasons: Mapping[int, str]) -> list[str]:
+    """Tests with one of some causes, by what is different, with the reason where one is known."""
     found: dict[str, list[str]] = {}
     for entry in judged:
-        if entry.cause is cause:
-            found.setdefault("; ".join(dict.fromkeys(entry.failures)), []).append(entry.case.name.removeprefix("own "))
+        if entry.cause in causes:
+            why = reasons.get(int(entry.case.group)) if entry.cause is Cause.ENGINE else str(entry.cause)
+            what = "; ".join(dict.fromkeys(entry.failures)) + (f" ({why})" if why else "")
+            found.setdefault(what, []).append(entry.case.name.removeprefix("own "))
     return [f"- {what}: {', '.join(names)}" for what, names in sorted(found.items())] or ["None."]
 
 
