@@ -159,37 +159,43 @@ def _refuse_twice(table: _Table) -> None:
 def read_sarif(path: Path, cases: Iterable[Case]) -> frozenset[str]:
     """Names of the cases that a tool's SARIF file reports with their very CWE.
 
-    The CWE is looked for in the result, in its rule's tags and properties, and in their taxa.
+    The CWE is looked for in the ids, properties (tags) and taxa of a result and of its rule, never in texts for people.
 
     Raises:
         ContentError: if it is no SARIF.
     """
+    wanted = {case.name: case.cwe for case in cases}
     try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
-        runs = data["runs"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        runs = json.loads(path.read_bytes().decode("utf-8-sig"))["runs"]
+        return frozenset(name for run in runs for name, cwe in _reported(run) if wanted.get(name) == cwe)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problem = Problem(
-            path=str(path), line=None, field="runs", found=str(error)[:200], allowed="SARIF 2.1.0",
-            mend="Let the tool write SARIF.",
+            path=str(path), line=None, field="runs", found=f"{type(error).__name__}: {error}"[:200],
+            allowed="SARIF 2.1.0", mend="Let the tool write SARIF.",
         )  # fmt: skip
         raise ContentError([problem]) from None
-    wanted = {case.name: case.cwe for case in cases}
-    found = set()
-    for run in runs:
-        rules = {rule.get("id"): rule for rule in run.get("tool", {}).get("driver", {}).get("rules", [])}
-        for result in run.get("results", []):
-            named = _cwes([result, rules.get(result.get("ruleId"), {})])
-            found |= {name for name in _files(result) if wanted.get(name) in named}
-    return frozenset(found)
 
 
-def _cwes(parts: Sequence[Any]) -> set[int]:
-    return {int(number) for number in CWE.findall(json.dumps(parts))}
+def _reported(run: dict[str, Any]) -> Iterable[tuple[str, int]]:
+    """(file without its suffix, CWE) of each result."""
+    tool = run.get("tool", {})
+    parts = [tool.get("driver", {}), *tool.get("extensions", [])]
+    rules = {rule["id"]: _cwes(rule) for part in parts for rule in part.get("rules", [])}
+    for result in run.get("results") or []:
+        rule = result.get("ruleId") or result.get("rule", {}).get("id", "")
+        named = _cwes(result) | rules.get(rule, set())
+        for place in result.get("locations", []):
+            uri = place.get("physicalLocation", {}).get("artifactLocation", {}).get("uri", "")
+            yield from ((PurePosixPath(uri).stem, cwe) for cwe in named)
 
 
-def _files(result: dict[str, Any]) -> set[str]:
-    places = [place.get("physicalLocation", {}) for place in result.get("locations", [])]
-    return {PurePosixPath(place.get("artifactLocation", {}).get("uri", "")).stem for place in places}
+def _cwes(thing: dict[str, Any]) -> set[int]:
+    """CWEs that a result or a rule names."""
+    texts = json.dumps([thing.get(key) for key in ("id", "ruleId", "name", "properties")])
+    taxa = [*thing.get("taxa", []), *(one.get("target", {}) for one in thing.get("relationships", []))]
+    own = [str(one.get("id")) for one in taxa if "cwe" in str(one.get("toolComponent", {}).get("name", "cwe")).lower()]
+    numbers = [found[1] for name in own if (found := re.fullmatch(r"(?:cwe-?)?0*(\d{1,4})", name, re.IGNORECASE))]
+    return {int(number) for number in [*CWE.findall(texts), *numbers]}
 
 
 def ledger_of(cases: Sequence[Case], detected: Collection[str], unscored: Collection[str] = ()) -> Ledger:

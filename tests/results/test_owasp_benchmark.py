@@ -76,7 +76,8 @@ def result(uri, rule="r", **more):
         ({}, [{"id": "r", "properties": {"tags": ["external/cwe/cwe-022"]}}]),
         ({}, [{"id": "r", "properties": {"tags": ["CWE-22: Path Traversal"]}}]),
         ({"properties": {"cwe": "CWE-22"}}, []),
-        ({"taxa": [{"id": "22", "toolComponent": {"name": "CWE"}, "guid": "cwe-22"}]}, []),
+        ({"taxa": [{"id": "22", "toolComponent": {"name": "CWE"}}]}, []),
+        ({}, [{"id": "r", "relationships": [{"target": {"id": "CWE-22", "toolComponent": {"name": "cwe"}}}]}]),
     ],
 )
 def test_a_case_is_detected_if_its_file_is_reported_with_its_very_cwe(tmp_path, more, rules):
@@ -85,6 +86,25 @@ def test_a_case_is_detected_if_its_file_is_reported_with_its_very_cwe(tmp_path, 
     file.write_text(json.dumps(sarif(*found, rules=rules)))
     assert read_sarif(file, [case(1, True), case(2, True)]) == {"BenchmarkTest00001"}
     assert read_sarif(file, [case(1, True, cwe=89)]) == set()
+
+
+def test_a_cwe_in_a_text_for_people_is_no_claim(tmp_path):
+    """Help texts list neighbours and opposites."""
+    file = tmp_path / "x.sarif"
+    rule = {"id": "r", "help": {"text": "Unlike CWE-22 …"}, "properties": {"tags": ["CWE-89"]}}
+    one = result("BenchmarkTest00001.py", message={"text": "see CWE-22"})
+    file.write_text(json.dumps(sarif(one, rules=[rule])))
+    assert read_sarif(file, [case(1, True)]) == set()
+
+
+def test_rules_of_an_extension_count_as_the_tools_own(tmp_path):
+    """CodeQL writes its rules there."""
+    file = tmp_path / "x.sarif"
+    data = sarif(result("BenchmarkTest00001.py", rule=None) | {"rule": {"id": "py/path-injection"}})
+    rules = [{"id": "py/path-injection", "properties": {"tags": ["external/cwe/cwe-022", "external/cwe/cwe-23"]}}]
+    data["runs"][0]["tool"]["extensions"] = [{"name": "codeql/python-queries", "rules": rules}]
+    file.write_text(json.dumps(data))
+    assert read_sarif(file, [case(1, True)]) == {"BenchmarkTest00001"}
 
 
 def test_cases_about_which_nothing_can_be_said_are_in_no_rate():
@@ -104,7 +124,7 @@ def test_the_overall_result_is_the_mean_over_categories_and_not_over_cases():
 def test_files_are_shown_as_a_table(tmp_path, capsys):
     expected, results = tmp_path / "expectedresults-0.1.csv", tmp_path / "x.sarif"
     expected.write_text(expectation_file([case(1, True), case(2, False)]))
-    results.write_text(json.dumps(sarif(result("BenchmarkTest00001.py", message={"text": "CWE-22"}))))
+    results.write_text(json.dumps(sarif(result("BenchmarkTest00001.py", properties={"cwe": "CWE-22"}))))
     assert show(expected, [results]) == 0
     assert "100.00 %" in capsys.readouterr().out
 
@@ -130,7 +150,7 @@ def test_a_broken_expectation_file_is_refused_with_line_and_field(tmp_path, text
     assert problem.mend
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"runs": [1]}', '{"runs": [{"results": [{"locations": [1]}]}]}'])
 def test_what_is_no_sarif_is_refused(tmp_path, text):
     file = tmp_path / "x.sarif"
     file.write_text(text)
