@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines import statistics_command
+from pipelines import people_command, statistics_command
 from pipelines.product_command import product_app
 from pipelines.terminal import explaining as _explaining
 from pipelines.terminal import print_json as _print_json
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.add_typer(product_app, name="product")
 for verb in (statistics_command.compare, statistics_command.rank, statistics_command.gap, statistics_command.power):
     app.command()(verb)
+for decision in people_command.VERBS:
+    app.command()(decision)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
 Attack = Annotated[
     Path | None, typer.Option("--attack", help="STIX bundle of ATT&CK Enterprise; the embedded 18.1 if not given.")
@@ -269,12 +271,15 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Make the pages, notebooks and data files of a scored campaign (日本語 and English)."""
+    import time
+
+    from results.disputes import is_final
     from results.paths import published_folder, shown
     from results.publish import publish_campaign
 
     with _explaining(as_json):
         folder = _results(campaign)
-        page = publish_campaign(folder, to or published_folder() / folder.name)
+        page = publish_campaign(folder, to or published_folder() / folder.name, is_final(folder, time.time_ns()))
         _print_json({"page": str(page)}) if as_json else typer.echo(f"published: {shown(page)}")
 
 

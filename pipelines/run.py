@@ -13,6 +13,7 @@ from environments.engine import Engine
 from environments.sweep import sweep
 from pipelines.build import Images, build_all
 from pipelines.campaign import Prepared, TrialPlan
+from pipelines.registering import require_registered, restart
 from pipelines.trial import run_trial
 from results.attack import write_catalogue
 from results.errors import EvaluationError, Interrupted
@@ -74,7 +75,8 @@ def open_campaign(prepared: Prepared, runs: Path, fresh: bool) -> Path:
     """
     folder = runs / prepared.definition.id
     if fresh and folder.exists():
-        _set_aside(folder)
+        restart(_set_aside(folder), folder, time.time_ns())
+    require_registered(prepared, folder)
     if (folder / "campaign.json").exists():
         before = read_campaign(folder)
         if before.digest != prepared.digest:
@@ -116,8 +118,9 @@ def stopping_on_signals(stop: threading.Event, early: threading.Event) -> Iterat
             signal.signal(number, handler)
 
 
-def _set_aside(folder: Path) -> None:
+def _set_aside(folder: Path) -> Path:
     number = 1
     while (aside := folder.with_name(f"{folder.name}.before-{number}")).exists():
         number += 1
     folder.rename(aside)
+    return aside

@@ -187,7 +187,7 @@ def standing(folder: Path) -> Standing:
         in_journal=in_journal,
         early=early,
         departures=found,
-        restarts=sum(one.kind is EntryKind.RESTARTED for one in entries),
+        restarts=sum(one.kind is EntryKind.RESTARTED and bool(one.about.get("sealed_trials")) for one in entries),
         holds=in_journal and not early and not found,
     )
 
