@@ -18,6 +18,8 @@ from results.records import Canary, StepExecution, StepKind, Trial
 NANO = 1_000_000_000
 QUANTILES = (0.5, 0.75, 0.9)
 POINTS = 40
+MOMENTS = 1000
+"""A curve with more events has its limits at so many of them."""
 METHOD = (
     "Kaplan-Meier; where the interval of the curve holds the quantile's share (Brookmeyer and Crowley 1982), "
     "variance robust to techniques, Wilson's form with Student's t"
@@ -26,13 +28,16 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Curve:
-    """A Kaplan-Meier curve at its event times."""
+    """A Kaplan-Meier curve at its event times, or at `MOMENTS` of them."""
 
     times: Floats
     share: Floats
     """Not yet at each time (just after it)."""
     low: Floats
     high: Floats
+    every: Floats
+    """All event times."""
+    every_share: Floats
 
 
 def observed_until_ns(trial: Trial) -> int:
@@ -128,6 +133,9 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     own = np.where(events, 1 / left[np.maximum(last, 0)], 0.0)
     settled = own - np.where(last >= 0, passed[np.maximum(last, 0)], 0.0)
     names, where = np.unique(clusters, return_inverse=True)
+    shown = np.unique(np.linspace(0, moments.size - 1, min(moments.size, MOMENTS)).round().astype(np.intp))
+    every, every_share = moments, share
+    moments, share, passed = moments[shown], share[shown], passed[shown]
     sums, gone = np.zeros((names.size, moments.size)), np.zeros((names.size, moments.size))
     first = np.searchsorted(moments, times, side="left")  # from this event time on it is no longer at risk
     inside = first < moments.size
@@ -140,26 +148,22 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1))
     degrees = np.full(moments.size, np.inf) if plain else freedom(influence)
     low, high = wilson_limits(share, size, quantile_of(degrees, confidence))
-    return Curve(moments, share, low, high)
+    return Curve(moments, share, low, high, every, every_share)
 
 
 def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
     """Where the curve falls to 1 - share, and where its limits do."""
     left = 1 - share + 1e-12
     reason: str | None = None
-    value, low, high = (_first(found.times, line <= left) for line in (found.share, found.low, found.high))
-    if low is not None and low == found.times[0] and found.share.size and _before_first(found) <= left:
-        low = 0.0
+    value = _first(found.every, found.every_share <= left)
+    low, high = (_first(found.times, line <= left) for line in (found.low, found.high))
+    if low == found.times[0]:
+        low = 0.0  # already at the first alert; before it, nothing says how much earlier
     if value is None:
         reason = "fewer were alerted on before the observation ended"
     elif high is None:
         reason = "no upper limit: the curve's own does not come down that far"
     return _seconds(value, low, high, techniques, reason)
-
-
-def _before_first(found: Curve) -> float:
-    """The lower limit before anything happened, from the size that the first point's upper limit implies."""
-    return float(found.low[0]) if found.share[0] >= 1 else float(min(1.0, found.low[0] + (1 - found.share[0])))
 
 
 def _first(times: Floats, holds: NDArray[np.bool_]) -> float | None:
