@@ -99,6 +99,7 @@ def make_bundle(folder: Path, trial_id: str, step_id: str, what: Defined, to: Pa
     _require_same(place, trial, what.prepared)
     step = steps[step_id]
     names = [one.id for one in chosen(what.prepared.plan, step_id)]
+    paths = _definitions(what, entry)
     bundle = Bundle(
         campaign=trial.campaign,
         trial_id=trial_id,
@@ -122,8 +123,9 @@ def make_bundle(folder: Path, trial_id: str, step_id: str, what: Defined, to: Pa
         came=_came(verdict, step),
         command=f"pij reproduce {to.name}",
         files={},
+        executable=tuple(sorted(name for name, path in paths.items() if path.stat().st_mode & 0o100)),
     )
-    files = _evidence(folder, trial, step, verdict) | _definitions(what, entry)
+    files = _evidence(folder, trial, step, verdict) | {name: path.read_bytes() for name, path in paths.items()}
     return write_bundle(to, bundle, files)
 
 
@@ -166,7 +168,7 @@ def reproduce(
     bundle, files = read_bundle(path)
     with tempfile.TemporaryDirectory(prefix="reproduce-") as scratch:
         definitions, runs = Path(scratch) / DEFINITIONS, Path(scratch) / "runs"
-        unpack(files, definitions)
+        unpack(bundle, files, definitions)
         prepared = _prepared(path, bundle, definitions, content)
         runs.mkdir()
         folder = open_campaign(prepared, runs, fresh=False)
@@ -285,17 +287,18 @@ def _evidence(folder: Path, trial: Trial, step: StepExecution, verdict: Verdict)
     return {f"{EVIDENCE}/{name}": data for name, data in files.items()}
 
 
-def _definitions(what: Defined, entry: ArmOfProduct) -> dict[str, bytes]:
+def _definitions(what: Defined, entry: ArmOfProduct) -> dict[str, Path]:
+    """Name in the bundle -> file."""
     prepared = what.prepared
-    files = _folder("plan", what.plan_folder) | _folder("environment", prepared.environment_folder)
-    files |= _folder("product", entry.folder)
+    found = _folder("plan", what.plan_folder) | _folder("environment", prepared.environment_folder)
+    found |= _folder("product", entry.folder)
     paths = {ROOT / prepared.procedures[guid].path for guid in uses(prepared.plan)}
-    return files | {f"{DEFINITIONS}/procedures/{path.parent.name}/{path.name}": path.read_bytes() for path in paths}
+    return found | {f"{DEFINITIONS}/procedures/{path.parent.name}/{path.name}": path for path in paths}
 
 
-def _folder(kind: str, folder: Path) -> dict[str, bytes]:
+def _folder(kind: str, folder: Path) -> dict[str, Path]:
     return {
-        f"{DEFINITIONS}/{kind}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        f"{DEFINITIONS}/{kind}/{path.relative_to(folder).as_posix()}": path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }

@@ -74,6 +74,8 @@ class Bundle(Record):
     """Runs it again."""
     files: dict[str, str]
     """Every other file -> its SHA-256."""
+    executable: tuple[str, ...] = ()
+    """Files that are programs; rights are part of what an image is built from."""
 
     @model_validator(mode="after")
     def _names_itself(self) -> "Bundle":
@@ -146,7 +148,7 @@ def read_bundle(path: Path) -> tuple[Bundle, dict[str, bytes]]:
     return bundle, files
 
 
-def unpack(files: Mapping[str, bytes], folder: Path) -> None:
+def unpack(bundle: Bundle, files: Mapping[str, bytes], folder: Path) -> None:
     """Lay the definitions of a bundle that was read out in an empty folder."""
     for name, data in files.items():
         kind, _slash, rest = name.partition("/")
@@ -154,8 +156,7 @@ def unpack(files: Mapping[str, bytes], folder: Path) -> None:
             place = folder / rest
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
-            if data.startswith(b"#!"):
-                place.chmod(0o755)  # a script that an image is built with
+            place.chmod(0o755 if name in bundle.executable else 0o644)
 
 
 def differences(expected: Came, found: Came) -> tuple[str, ...]:
