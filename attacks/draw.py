@@ -138,6 +138,7 @@ def fill_step(step: Step, values: Mapping[str, str]) -> Step:
                 users=tuple(fill(name, values) for name in step.touches.users),
                 connections=tuple(fill(name, values) for name in step.touches.connections),
                 urls=tuple(fill(name, values) for name in step.touches.urls),
+                nodes=step.touches.nodes,
             ),
         }
     )

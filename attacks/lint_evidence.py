@@ -48,6 +48,11 @@ def lint_evidence(step: Step, values: set[str], environment: Environment, report
                 near = difflib.get_close_matches(condition.field, CONDITION_FIELDS, n=1)
                 mend = f"Did you mean {near[0]!r}?" if near else "Correct the field."
                 report(("criteria", index, number, "field"), repr(condition.field), ", ".join(CONDITION_FIELDS), mend)
+    for index, name in enumerate(step.touches.nodes):
+        if name not in environment.nodes:
+            report(
+                ("touches", "nodes", index), repr(name), ", ".join(environment.nodes), "Name a node of the environment."
+            )
     for place, text in _texts(step):
         known = values if place[0] == "arguments" else values | set(step.arguments)
         for name in PLACEHOLDER.findall(text):

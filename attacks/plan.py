@@ -57,6 +57,8 @@ class Touches(Definition):
     """`address` or `address:port` of the other end; `#{attacker}` and `#{target}` are the nodes' addresses."""
     urls: tuple[str, ...] = ()
     """Request targets (path and query) as they stand on the request line."""
+    nodes: tuple[Slug, ...] = ()
+    """Nodes besides the step's own on which it acts: what a product sees there in its window may be its doing."""
 
 
 class Alternative(Definition):

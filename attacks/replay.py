@@ -264,4 +264,5 @@ def _objects(step: Step) -> Objects:
         users=step.touches.users,
         connections=step.touches.connections,
         urls=step.touches.urls,
+        nodes=step.touches.nodes,
     )

@@ -55,7 +55,8 @@ class Pointers:
         self._on_node: dict[str, list[int]] = {}
         self._canaries = frozenset(number for number, step in enumerate(steps) if step.kind is StepKind.CANARY)
         for number, step in enumerate(steps):
-            self._on_node.setdefault(step.node, []).append(number)
+            for node in _places(step):
+                self._on_node.setdefault(node, []).append(number)
             self._containers.setdefault(step.container_id, []).append(number)
             self._index_objects(number, step)
         self._nodes = {node: key for key, node in enumerate(self._on_node, start=1)}
@@ -111,7 +112,7 @@ class Pointers:
         return self._nodes.get(node, -1)
 
     def _alone_on(self, text: str) -> tuple[int, ...]:
-        """The one step that ever ran on a node."""
+        """The one step that ever ran, or acted, on a node."""
         steps = self._on_node.get(self.node_of.get(text, ""), [])
         return tuple(steps) if len(steps) == 1 else ()
 
@@ -172,11 +173,11 @@ class Pointers:
         return np.where(known & (self._pids[at] == values), at, -1).astype(np.int64)
 
     def _windows(self) -> list[Interval]:
-        """Each step's window, from its start to its end plus the declared latency: on any node, and on its own."""
+        """Each step's window, its start to its end plus the declared latency: on any node, and where it acts."""
         return [
             Interval(key, number, (step.started_ns or 0) - CLOCK_SLACK_NS, self._end(step))
             for number, step in enumerate(self._steps)
-            for key in (0, self._nodes[step.node])
+            for key in (0, *(self._nodes[node] for node in _places(step)))
         ]
 
     def _end(self, step: StepExecution) -> int:
@@ -192,6 +193,11 @@ class Pointers:
         for name, texts in (("user", touched.users), ("connection", touched.connections), ("url", touched.urls)):
             for text in dict.fromkeys(texts):
                 self._objects.setdefault((name, text), []).append(number)
+
+
+def _places(step: StepExecution) -> tuple[str, ...]:
+    """The step's own node, and the others on which it acts."""
+    return tuple(dict.fromkeys((step.node, *step.objects.nodes)))
 
 
 def _ask_texts(coded: Codes, named: Named, begun: Ints) -> Answers:

@@ -98,6 +98,8 @@ class Objects(Record):
     """`address`, `address:port`, of the other end."""
     urls: tuple[str, ...] = ()
     """Request targets (path and query) as they stand on the request line, e.g. `/search?q=1%27`."""
+    nodes: tuple[Slug, ...] = ()
+    """Nodes besides its own on which it acts, e.g. the server that carries out a request."""
 
 
 class Condition(Record):

@@ -94,6 +94,19 @@ def test_an_alert_that_names_another_node_is_not_attributed_by_time():
     assert attribute(make_observation("a1", 0.5, node="ws"), *steps)[0] is AttributionStatus.UNATTRIBUTED
 
 
+def test_an_alert_on_a_node_that_a_step_acts_on_may_be_its_doing():
+    """Else nothing that a server does for a request could be the doing of who sent it."""
+    steps = (
+        make_step("ask", 0, node="attacker", objects=Objects(nodes=("target",))),
+        make_step("scan", 4, node="attacker"),
+        make_step("look", 8),
+    )
+    found = attribute(make_observation("a1", 0.5, node="srv-app01"), *steps)
+    assert found == (AttributionStatus.ATTRIBUTED, "ask", Kind.TIME)
+    assert attribute(make_observation("a2", 40.5, node="srv-app01"), *steps)[0] is AttributionStatus.UNATTRIBUTED
+    assert attribute(make_observation("a3", 80.5, node="srv-app01"), *steps)[1:] == ("look", Kind.TIME)
+
+
 def test_what_the_canary_caused_is_the_harness_own():
     canary = make_step("canary-ready-1", 0, kind=StepKind.CANARY)
     assert attribute(make_observation("a1", 0.5, pid=1000), canary)[0] is AttributionStatus.HARNESS
