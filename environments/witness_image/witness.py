@@ -326,7 +326,10 @@ def look(fact):
 
 def look_inside(fact, path, seen):
     """The part of a file fact that is about its content."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except PermissionError as error:  # a product that keeps everybody from opening it (fanotify)
+        return [False, f"{seen}, {os.strerror(error.errno)}"]
     try:
         content = os.read(descriptor, READ_CAP)
     finally:
