@@ -32,10 +32,13 @@ def filled_item(problems: Sequence[Problem]) -> Item:
     """What the template put there and nobody replaced."""
     if not problems:
         return passed("filled", "every field is filled in")
-    lines = ", ".join(f"line {problem.line} ({problem.field})" for problem in problems)
-    return failed(
-        "filled", f"product.yaml {lines}", "what it really is", "Fill these lines in.", problems=tuple(problems)
-    )
+    lines = ", ".join(_line(problem) for problem in problems)
+    return failed("filled", lines, "what it really is", "Fill these lines in.", problems=tuple(problems))
+
+
+def _line(problem: Problem) -> str:
+    field = f" ({problem.field})" if problem.field else ""
+    return f"{Path(problem.path).name} line {problem.line}{field}"
 
 
 def ready_item(product: Product, seconds: float) -> Item:
@@ -153,8 +156,10 @@ def burst_item(burst: Burst, canary: CanaryAction, numbered: int | None) -> Item
     return passed("burst", words, measured=measured)
 
 
-def mapping_item(found: Completeness, examples: Sequence[tuple[str, str]], troubles: Sequence[str]) -> Item:
-    """Parsing and mapping of everything that came."""
+def mapping_item(
+    found: Completeness, examples: Sequence[tuple[str, str]], troubles: Sequence[str], untimed: bool = False
+) -> Item:
+    """Parsing and mapping of everything that came; `untimed`: the manifest maps no time."""
     total = max(found.kept, 1)
     rows = [("field", "alerts without it", "share")]
     rows += [(name, str(count), f"{count / total:.0%}") for name, count in sorted(found.empty.items()) if count]
@@ -165,9 +170,11 @@ def mapping_item(found: Completeness, examples: Sequence[tuple[str, str]], troub
     }  # fmt: skip
     wrong = {
         "unreadable": found.unreadable, "not taken": found.refused, "too many to keep": found.dropped,
-        "without a time": found.without_time, "without a rule or title": found.without_words,
+        "without a time": 0 if untimed else found.without_time, "without a rule or title": found.without_words,
     }  # fmt: skip
-    words = f"{found.kept} alerts of {found.received} records"
+    words = f"{found.kept} read of {found.received} records"
+    if untimed:
+        words += "; they carry no time, and are placed by their receipt"
     bad = [f"{count} {name} ({count / max(found.received, 1):.1%})" for name, count in wrong.items() if count]
     details: dict[str, Any] = {"measured": measured, "table": tuple(rows) if len(rows) > 1 else ()}
     if troubles:
@@ -199,7 +206,9 @@ def dry_run_item(run: DryRun, plan: str) -> Item:
     malicious = sum(one.kind is StepKind.MALICIOUS for one in run.verdicts)
     hits = sum(one.kind is StepKind.MALICIOUS and bool(one.alerts) for one in run.verdicts)
     false = sum(one.kind is not StepKind.MALICIOUS and bool(one.alerts) for one in run.verdicts)
+    logged = sum(one.kind is StepKind.MALICIOUS and one.outcome is Outcome.LOGGED for one in run.verdicts)
     words = f"{plan}: alerted on {hits} of {malicious} harmful steps, on {false} harmless ones"
+    words += f"; logged {logged}" if logged else ""
     unrun = [step for step in run.steps if step.kind is not StepKind.CANARY and step.not_run is not None]
     if unrun:
         return skipped("dry-run", f"{words}; not carried out: {_unrun(unrun)}", table=tuple(rows))

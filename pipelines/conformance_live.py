@@ -91,8 +91,15 @@ class Burst:
     settling_s: float
 
 
-def burst(deployment: Deployment, say: Say, stop: threading.Event) -> Burst:
-    """As many canaries as the manifest says, one straight after the other, and what answers them."""
+def burst(deployment: Deployment, left_s: float, say: Say, stop: threading.Event) -> Burst:
+    """As many canaries as the manifest says, one straight after the other, and what answers them.
+
+    Args:
+        deployment: the product.
+        left_s: seconds that are left for it; a third of them at most is spent on acting.
+        say: receives progress.
+        stop: set to give up.
+    """
     action = canary_of(deployment)
     answers = Answers(action.expect)
     wanted = min(action.burst, answers.most or action.burst)
@@ -100,15 +107,15 @@ def burst(deployment: Deployment, say: Say, stop: threading.Event) -> Burst:
     node = named(action.node, deployment.target.definitions())
     if node is None:
         raise TargetError(f"the canary's node {action.node!r} is not in this environment")
-    began = time.monotonic()
+    began, acting_s = time.monotonic(), max(5.0, min(BURST_S, left_s / 3))
     done: list[str] = []
     with deployment.target.open_session(node, action.user) as session:
-        while len(done) < wanted and time.monotonic() - began < BURST_S:
+        while len(done) < wanted and time.monotonic() - began < acting_s:
             if stop.is_set():
                 raise Interrupted("stopped by the user")
             if len(done) % (4 * AT_ONCE) == 0:
                 say(f"burst: {len(done)} of {wanted}")
-            done += _act(session, deployment, action, keys[len(done) : len(done) + AT_ONCE], began)
+            done += _act(session, deployment, action, keys[len(done) : len(done) + AT_ONCE], began + acting_s)
             deployment.check_alive()
     acted = time.monotonic()
     counted = answers.count(answers_seen(deployment), done)
@@ -119,7 +126,8 @@ def burst(deployment: Deployment, say: Say, stop: threading.Event) -> Burst:
         return len(counted) == len(done)
 
     say(f"burst: waiting for {len(done)} answers")
-    wait_until(complete, SETTLE_S, stop, interval_s=0.25)
+    settle_s = max(SETTLE_S, min(2 * deployment.product.latency_s, left_s - (acted - began)))
+    wait_until(complete, settle_s, stop, interval_s=0.25)
     return Burst(wanted, len(done), len(counted), counted.total(), acted - began, time.monotonic() - acted)
 
 
@@ -135,13 +143,13 @@ def _keys(answers: Answers, wanted: int) -> list[str]:
 
 
 def _act(
-    session: Session, deployment: Deployment, action: CanaryAction, keys: Sequence[str], began: float
+    session: Session, deployment: Deployment, action: CanaryAction, keys: Sequence[str], deadline: float
 ) -> Sequence[str]:
     """Some of the acts; returns the keys of those that were done before the time was up."""
     key = Answers(action.expect).key
     other = {"nonce": "number", "number": "nonce"}[key]
     lines, size = [], 0
-    until = int(time.time() + BURST_S - (time.monotonic() - began)) + 1
+    until = int(time.time() + max(0.0, deadline - time.monotonic())) + 1
     for number, value in enumerate(keys):
         fixed = "burstxxx" if other == "nonce" else str(number % 250 + 1)
         command = filled(action.command, {**addresses_by_name(deployment.target), key: value, other: fixed})

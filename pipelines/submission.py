@@ -98,7 +98,7 @@ def submission_problems(folder: Path) -> list[Problem]:
 
 
 def unfilled(folder: Path) -> list[Problem]:
-    """Lines of `product.yaml` that still hold what the template put there."""
+    """Lines of `product.yaml` and `README.md` that still hold what the template put there."""
     path = folder / "product.yaml"
     data, lines = load_yaml(path)
     found = [
@@ -106,10 +106,18 @@ def unfilled(folder: Path) -> list[Problem]:
         for field in ("name", "vendor", "homepage", "licence")
         if isinstance(data.get(field), str) and (PLACEHOLDER in data[field] or "example.com" in data[field])
     ]
-    return [
+    problems = [
         _problem(path, lines.of((field,)), field, repr(text), "what it really is", "Fill it in.")
         for field, text in found
     ]
+    readme = folder / "README.md"
+    told = readme.read_text("utf-8", "replace").splitlines() if readme.is_file() else []
+    problems += [
+        _problem(readme, number, "", repr(line[:60]), "what the product is", "Write it.")
+        for number, line in enumerate(told, 1)
+        if line.startswith(PLACEHOLDER)
+    ]
+    return problems
 
 
 def statement_problems(product: Product, path: Path, catalogue: Catalogue) -> list[Problem]:

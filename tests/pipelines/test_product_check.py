@@ -140,6 +140,12 @@ def test_the_share_of_what_could_not_be_read_is_said_with_examples():
     assert item.table[-1] == ("unreadable: not a JSON object", "[1]", "")
 
 
+def test_a_product_whose_alerts_have_no_time_is_told_so_and_not_failed():
+    found = Completeness(2, 2, 0, 0, 0, 2, 0, {})
+    assert items.mapping_item(found, [], [], untimed=True).status is Status.PASSED
+    assert items.mapping_item(found, [], [], untimed=False).status is Status.FAILED
+
+
 def test_fields_that_some_alerts_lack_are_shown_and_not_held_against_it():
     found = Completeness(2, 2, 0, 0, 0, 0, 0, {"pid": 1, "user": 2})
     item = items.mapping_item(found, [], [])
@@ -172,7 +178,7 @@ def test_right_after_new_exactly_the_lines_to_fill_in_are_named(tmp_path):
     folder = new_product("my-edr", "edr", None, tmp_path)
     item = items.filled_item(unfilled(folder))
     lines = (folder / "product.yaml").read_text("utf-8").splitlines()
-    assert item.found == "product.yaml line 6 (vendor), line 9 (homepage)"
+    assert item.found == "product.yaml line 6 (vendor), product.yaml line 9 (homepage), README.md line 3"
     assert (lines[5][:7], lines[8][:9]) == ("vendor:", "homepage:")
 
 

@@ -63,6 +63,7 @@ def made(tmp_path_factory):
     )
     text = text.replace("example.com", "tokyo-trial.example").replace("claims: {}", "claims: {T1110.001: alerted}")
     (folder / "product.yaml").write_text(text, "utf-8")
+    (folder / "README.md").write_text("# My EDR\n", "utf-8")
     key = place / "vendor.key"
     make_key(key)
     facts = {"main": ImageFacts(write_sbom("my_edr", "main", None, IMAGE), IMAGE.privileged)}
