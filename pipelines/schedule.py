@@ -42,6 +42,13 @@ class Schedule:
     summaries: dict[str, Summary] = field(default_factory=dict)
     """Part -> its latest scores, from which arms are settled and trials are weighed."""
     _began: float = field(default_factory=time.monotonic)
+    _spent_before_s: float = field(init=False)
+    """What an earlier run of the same campaign has spent, as far as it is sealed."""
+
+    def __post_init__(self) -> None:
+        """Count what is sealed already."""
+        seconds = sum(_duration_s(path) for run in self.runs for path in sealed_trials(run.folder))
+        self._spent_before_s = seconds / self.runs[0].prepared.definition.parallel
 
     def rounds(self) -> Iterator[list[Job]]:
         """What to run now; when the next round is asked for, the one before must have ended."""
@@ -77,7 +84,7 @@ class Schedule:
         budget = job.run.prepared.definition.budget_minutes
         if budget is None:
             return True
-        spent_s = time.monotonic() - self._began
+        spent_s = self._spent_before_s + time.monotonic() - self._began
         expected_s = self._expected_s(job)
         if spent_s + expected_s <= budget * 60:
             return True
@@ -122,8 +129,7 @@ class Schedule:
         """How long the arm's trials took so far; for its first, how long the campaign's did."""
         own, all_of_them = [], []
         for path in sealed_trials(job.run.folder):
-            trial = read_trial(path)
-            seconds = (trial.ended_ns - trial.started_ns) / NANO
+            trial, seconds = read_trial(path), _duration_s(path)
             all_of_them.append(seconds)
             if job.trial.entry is not None and f"{trial.product}-{trial.arm}" == job.trial.entry.key:
                 own.append(seconds)
@@ -146,6 +152,11 @@ class Schedule:
             note_decision(run.folder, {"decision": "settled"} | pair.model_dump(mode="json"))
         settled = {frozenset((pair.first, pair.second)) for pair in found}
         return {one for one in arms if all({one, other} in settled for other in arms if other != one)}
+
+
+def _duration_s(path: Path) -> float:
+    trial = read_trial(path)
+    return (trial.ended_ns - trial.started_ns) / NANO
 
 
 def _drawn(runs: tuple[CampaignRun, ...], jobs: list[Job]) -> list[Job]:

@@ -18,7 +18,7 @@ MOST_ROWS = 2_000
 """Rows of a trial's alert table."""
 _CAMPAIGN_FILES = (
     "campaign.json", "attack.json", "summary.json", "verdicts.parquet", "attributions.parquet",
-    "registration.json", "journal.jsonl", "original/summary.json", "original/verdicts.parquet",
+    "registration.json", "journal.jsonl", "schedule.jsonl", "original/summary.json", "original/verdicts.parquet",
 )  # fmt: skip
 
 

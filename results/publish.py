@@ -22,6 +22,7 @@ from results.index_page import index_page
 from results.measures_page import metrics_page
 from results.notebook import execute_notebooks, notebook_page
 from results.pages import environment, home, page_values, root, trial_page
+from results.people_page import people_values
 from results.printable import printable
 from results.records import Attribution, Trial, Verdict
 from results.summary import Summary
@@ -30,12 +31,13 @@ from results.wording import LANGUAGES
 _TRIAL_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,190}")
 
 
-def publish_campaign(campaign_folder: Path, destination: Path) -> Path:
+def publish_campaign(campaign_folder: Path, destination: Path, is_final: bool = True) -> Path:
     """Publish a scored campaign.
 
     Args:
         campaign_folder: holds `summary.json`, the verdicts and the sealed trials.
         destination: becomes the site; an earlier site there is replaced as a whole.
+        is_final: no dispute window is open (`results.disputes.is_final`); else the site says that it is provisional.
 
     Returns:
         The main page.
@@ -51,11 +53,11 @@ def publish_campaign(campaign_folder: Path, destination: Path) -> Path:
     with _swapped(destination) as site, tempfile.TemporaryDirectory(prefix="publish-") as scratch:
         store.read_summary(campaign_folder)  # of a version that we read, before anything is copied
         held_out = store.read_campaign(campaign_folder).held_out
-        _build(blind(campaign_folder, Path(scratch)) if held_out else campaign_folder, site, held_out)
+        _build(blind(campaign_folder, Path(scratch)) if held_out else campaign_folder, site, held_out, is_final)
     return destination / "index.html"
 
 
-def _build(campaign_folder: Path, site: Path, held_out: bool) -> None:
+def _build(campaign_folder: Path, site: Path, held_out: bool, is_final: bool) -> None:
     summary = store.read_summary(campaign_folder)
     for line in summary.trials:
         _check_id(line.trial_id)
@@ -84,6 +86,7 @@ def _build(campaign_folder: Path, site: Path, held_out: bool) -> None:
     for language in LANGUAGES:
         shown = page_values(language, "index.html", root(language))
         shown |= index_page(summary, trials, effects, language, catalogue)
+        shown |= people_values(summary, campaign_folder, is_final, language)
         text = environment().get_template("index.html.j2").render(**shown)
         (home(site, language) / "index.html").write_text(text, "utf-8")
         _further_pages(site, summary, trials, language)

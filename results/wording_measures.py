@@ -147,6 +147,8 @@ MEASURES: dict[str, tuple[str, str]] = {
         "There are no two arms that can be compared.",
     ),
     "registered": ("事前登録", "Registered"),
+    "as_registered": ("登録どおりに実施", "Run as registered"),
+    "h.schedule": ("規則により実施しなかった試行", "Trials that the campaign's own rules left out"),
     "not_registered": ("事前登録されていません。", "Not registered beforehand."),
     "adjudications": ("裁定", "Adjudications"),
     "no_adjudications": ("裁定はありません。", "No verdict was changed by a person."),
