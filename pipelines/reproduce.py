@@ -145,7 +145,10 @@ def chosen(plan: Plan, step_id: str) -> list[Step]:
         if name not in wanted:
             wanted.add(name)
             waiting += known[name].needs
-    return [*(step for step in plan.steps if step.id in wanted - {own}), known[own]]
+    last = known[own]
+    if not last.criteria and last.twin_of in known:  # what it mirrors is not run, and could lend it none
+        last = last.model_copy(update={"criteria": known[last.twin_of].criteria})
+    return [*(step for step in plan.steps if step.id in wanted - {own}), last]
 
 
 def reproduce(
