@@ -18,6 +18,8 @@ from results.records import StepKind
 PLANS = [read_plan(folder) for folder in folders("plan")]
 CHAINS = [plan for plan in PLANS if plan.baseline is None and plan.battery is None]
 BASELINES = [plan for plan in PLANS if plan.baseline is not None]
+TIMED = "working_load"
+"""Its work is timed with and without products; it is not what false alarms are counted over."""
 POST_RECONNAISSANCE = 12
 RUNS = 3
 ONCE = ("web_intrusion",)
@@ -79,6 +81,8 @@ def test_a_baseline_stands_for_half_an_hour_of_labelled_work():
     """Else false alarms would be counted over too little ordinary work."""
     assert {plan.id for plan in BASELINES} >= {"office_day", "server_day"}
     for plan in BASELINES:
+        if plan.id == TIMED:
+            continue
         assert plan.baseline is not None
         assert plan.baseline.duration_s >= 1800
         actions = [step for step in plan.steps if step.kind is StepKind.BENIGN]
