@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -23,6 +24,8 @@ from pipelines.submission_packages import Contents, Package, added, read_content
 FROM_PRODUCT, FROM_BASE = "product", "base"
 ORIGIN = "pij:from"
 UNREAD = "pij:unread"
+LONG_LISTS = ("components", "dependencies")
+AT_ONCE = 50
 READ = "dpkg, apk, rpm, Python, npm and Go; jar files, Rust and files of no package are not read"
 
 
@@ -77,12 +80,27 @@ def write_sbom(product: str, component: str, version: str | None, materials: Mat
 
 
 def sbom_objection(text: str) -> str | None:
-    """What is wrong with a bill of materials; None if it is valid CycloneDX 1.6."""
+    """What is wrong with a bill of materials; None if it is valid CycloneDX 1.6 and no part stands there twice.
+
+    The schema's validator compares every part with every other one. So the long lists are looked at piece by piece, and
+    repetitions are looked for here: the cost grows with the size, also of a bill that somebody made to be slow.
+    """
     try:
-        found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
-    except (CycloneDxException, ValueError, RecursionError) as error:
+        whole = json.loads(text)
+        lists = {name: whole.pop(name, []) for name in LONG_LISTS}
+        pieces = [{**whole, name: piece} for name, values in lists.items() for piece in _pieces(values)]
+        validator = JsonStrictValidator(SchemaVersion.V1_6)
+        found = next((one for one in (validator.validate_str(json.dumps(piece)) for piece in pieces) if one), None)
+    except (CycloneDxException, ValueError, TypeError, AttributeError, RecursionError) as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
-    return None if found is None else str(found)[:300]
+    if found is not None:
+        return str(found)[:300]
+    ((name, times),) = Counter(str(part.get("bom-ref")) for part in lists["components"]).most_common(1) or [("", 0)]
+    return f"{name!r} stands there {times} times" if times > 1 else None
+
+
+def _pieces(values: Sequence[object]) -> list[Sequence[object]]:
+    return [values[at : at + AT_ONCE] for at in range(0, max(1, len(values)), AT_ONCE)]
 
 
 def product_parts(text: str) -> set[tuple[str, str]]:

@@ -288,6 +288,12 @@ DISHONEST = {
     "a part left out of the bill": (
         with_bill(lambda bill: bill["components"].pop(0)), "sbom/main.cdx.json", "jq 1.7.1-6 is in the image",
     ),
+    "a part twice in the bill": (
+        with_bill(lambda bill: bill["components"].append(bill["components"][0])), "sbom/main.cdx.json", "non-unique",
+    ),
+    "a part that is none": (
+        with_bill(lambda bill: bill["components"].append({"name": 1})), "sbom/main.cdx.json", "is a required property",
+    ),
     "a bill of no component": (more_bills, "sbom/other.cdx.json", "of no component"),
 }  # fmt: skip
 
@@ -404,6 +410,8 @@ def test_other_words_are_no_licence(text):
 def test_a_bill_of_materials_is_valid_and_tells_the_product_from_its_base():
     text = write_sbom("my_edr", "main", None, IMAGE)
     assert sbom_objection(text) is None
+    parts = [{"type": "library", "name": str(number), "bom-ref": str(number % 60)} for number in range(70)]
+    assert sbom_objection(json.dumps({**json.loads(text), "components": parts})) == "'0' stands there 2 times"
     assert text == write_sbom("my_edr", "main", None, IMAGE)
     assert product_parts(text) == {("deb/debian/jq", "1.7.1-6")}
 
