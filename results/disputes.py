@@ -12,6 +12,7 @@ from results.errors import EvaluationError
 from results.journal import EntryKind, append, head, read_journal
 from results.people import Dispute, People, Window
 from results.registration import standing
+from results.store import read_summary
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -111,3 +112,16 @@ def people_of(folder: Path) -> People:
         window=window(folder),
         journal_head=head(folder),
     )
+
+
+def is_scored_since(folder: Path) -> bool:
+    """Whether the scores know every entry of the journal; true where there are no scores yet.
+
+    Raises:
+        JournalError: the journal is not what was written.
+        EvaluationError: the scores are another scorer's.
+    """
+    if not (folder / "summary.json").is_file():
+        return True
+    people = read_summary(folder).people
+    return people is not None and people.journal_head == head(folder)

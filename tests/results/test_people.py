@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from results.adjudication import adjudicate, adjudications, read_ruling
-from results.disputes import answer, dispute, disputes, is_final, open_window, people_of
+from results.disputes import answer, dispute, disputes, is_final, is_scored_since, open_window, people_of
 from results.errors import EvaluationError
 from results.journal import EntryKind, JournalError, append, read_journal
 from results.people import Ruling
@@ -245,6 +245,8 @@ def test_objections_and_answers_are_on_the_record_while_the_window_is_open(folde
         answer(folder, 9, "A", "b", NOW)
     with pytest.raises(EvaluationError, match="is over"):
         dispute(folder, "eyes-default-r1", "wipe", "Vendor", "too late", [], found.until_ns)
+    assert not is_scored_since(folder)
     (listed,) = disputes(folder)
     assert (listed.reason, listed.answers) == ("we saw it", ("A. Evaluator: adjudicated",))
     assert score_campaign(folder).people == people_of(folder)
+    assert is_scored_since(folder)
