@@ -26,6 +26,8 @@ ORIGIN = "pij:from"
 UNREAD = "pij:unread"
 LONG_LISTS = ("components", "dependencies")
 AT_ONCE = 50
+SHOWN = 120
+"""Characters of each end of a long complaint."""
 READ = "dpkg, apk, rpm, Python, npm and Go; jar files, Rust and files of no package are not read"
 
 
@@ -88,15 +90,18 @@ def sbom_objection(text: str) -> str | None:
     try:
         whole = json.loads(text)
         lists = {name: whole.pop(name, []) for name in LONG_LISTS}
+        ((name, times),) = Counter(str(part.get("bom-ref")) for part in lists["components"]).most_common(1) or [("", 0)]
+        if times > 1:
+            return f"{name!r} stands there {times} times"
         pieces = [{**whole, name: piece} for name, values in lists.items() for piece in _pieces(values)]
         validator = JsonStrictValidator(SchemaVersion.V1_6)
         found = next((one for one in (validator.validate_str(json.dumps(piece)) for piece in pieces) if one), None)
     except (CycloneDxException, ValueError, TypeError, AttributeError, RecursionError) as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
-    if found is not None:
-        return str(found)[:300]
-    ((name, times),) = Counter(str(part.get("bom-ref")) for part in lists["components"]).most_common(1) or [("", 0)]
-    return f"{name!r} stands there {times} times" if times > 1 else None
+    if found is None:
+        return None
+    words = str(getattr(found.data, "message", found))
+    return words if len(words) <= 2 * SHOWN else f"{words[:SHOWN]} … {words[-SHOWN:]}"
 
 
 def _pieces(values: Sequence[object]) -> list[Sequence[object]]:

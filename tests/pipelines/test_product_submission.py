@@ -289,7 +289,7 @@ DISHONEST = {
         with_bill(lambda bill: bill["components"].pop(0)), "sbom/main.cdx.json", "jq 1.7.1-6 is in the image",
     ),
     "a part twice in the bill": (
-        with_bill(lambda bill: bill["components"].append(bill["components"][0])), "sbom/main.cdx.json", "non-unique",
+        with_bill(lambda bill: bill["components"].append(bill["components"][0])), "sbom/main.cdx.json", "there 2 times",
     ),
     "a part that is none": (
         with_bill(lambda bill: bill["components"].append({"name": 1})), "sbom/main.cdx.json", "is a required property",
