@@ -126,7 +126,7 @@ def burst(deployment: Deployment, left_s: float, say: Say, stop: threading.Event
         return len(counted) == len(done)
 
     say(f"burst: waiting for {len(done)} answers")
-    settle_s = max(SETTLE_S, min(2 * deployment.product.latency_s, left_s - (acted - began)))
+    settle_s = max(SETTLE_S, min(3 * deployment.product.latency_s, left_s - (acted - began)))
     wait_until(complete, settle_s, stop, interval_s=0.25)
     return Burst(wanted, len(done), len(counted), counted.total(), acted - began, time.monotonic() - acted)
 
