@@ -6,9 +6,6 @@ from results.documents import Definition
 from results.errors import Problem
 from results.records import Text
 
-SECONDS = 180
-"""All of it takes less, once the images are built."""
-
 
 class Status(StrEnum):
     """How an item came out."""
