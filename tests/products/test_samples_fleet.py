@@ -92,3 +92,27 @@ def test_every_host_product_has_a_default_and_a_tuned_arm():
         product = read_product(PRODUCTS / name)
         assert {"default": False, "tuned": True}.items() <= {arm.id: arm.tuned for arm in product.arms}.items(), name
         assert all(sources_of(product, arm) for arm in product.arms), name
+
+
+def test_fapolicyd_says_what_it_would_deny_and_claims_no_prevention():
+    """Else its permissive mode would be credited with blocking, or a program's name would be lost."""
+    assert read_sample("fapolicyd", "default", "alerts", "fapolicyd.log") == [
+        {
+            "time_ns": None,
+            "rule_id": "13",
+            "rule_name": "execute application/x-executable",
+            "title": "would deny execute /usr/local/bin/diskfind",
+            "pid": 568,
+            "executable": "/usr/bin/bash",
+            "file_path": "/usr/local/bin/diskfind",
+        },
+        {
+            "time_ns": None,
+            "rule_id": "11",
+            "rule_name": "open application/x-bytecode.python",
+            "title": "would deny open /usr/lib/python3.13/re/__pycache__/_parser.cpython-313.pyc",
+            "pid": 765,
+            "executable": "/usr/bin/python3.13",
+            "file_path": "/usr/lib/python3.13/re/__pycache__/_parser.cpython-313.pyc",
+        },
+    ]
