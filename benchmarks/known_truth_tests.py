@@ -77,7 +77,7 @@ def ranks(random: Generator, world: World, truth: Floats) -> dict[str, bool | No
     least, most = np.percentile(places, [2.5, 97.5], axis=0)
     return {
         "all hold": bool(((low <= best) & (high >= worst)).all()),
-        "all hold by percentiles (not used)": bool(((least <= worst) & (most >= best)).all()),
+        "all hold by percentiles (not used)": bool(((least <= best) & (most >= worst)).all()),
     }
 
 
