@@ -19,10 +19,10 @@ from results.views import anchor, said, sign_of
 from results.wording_reasons import reason_words
 
 SHOWN_ALERTS = 20
-SHOWN_TELEMETRY = 10
-SHOWN_PROCESSES = 100
-SHOWN_RAW = 4_000
-SHOWN_OUTPUT = 4_000
+SHOWN_TELEMETRY = 5
+SHOWN_PROCESSES = 40
+SHOWN_RAW = 2_000
+SHOWN_OUTPUT = 2_000
 NANO = 1_000_000_000
 
 
