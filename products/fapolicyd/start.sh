@@ -12,6 +12,7 @@ sed -i "s/^integrity = .*/integrity = $INTEGRITY/" /etc/fapolicyd/fapolicyd.conf
 mount -t tmpfs -o mode=0755,size=8m tmpfs /run/fapolicyd
 fapolicyd --permissive --debug-deny > >(exec tee /run/fapolicyd/log) 2>&1 &
 daemon=$!
+trap 'kill "$daemon"; wait; exit 0' TERM INT
 # While fapolicyd does not answer, every open in this node hangs, the engine's own with it. So it is asked each second;
 # when it has not answered for five, it is killed, and the kernel lets everyone go. Nothing here opens or executes a file.
 exec {never}<> <(:)
