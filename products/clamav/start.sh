@@ -1,6 +1,8 @@
 #!/bin/bash
 # clamd and clamonacc, as their units start them; the end of one is the product's end. SETTINGS=tuned adds tuned.conf.
 set -eu
+# Told to end, it tells all that it started.
+trap 'trap - TERM; kill 0; exit 0' TERM
 if [ "${SETTINGS:-}" = tuned ]; then
     # clamd refuses an option that is given twice, so Debian's own line goes.
     sed -n 's/^\([A-Za-z]\{1,\}\) .*/\1/p' /usr/local/lib/clamav/tuned.conf | sort -u | grep -v '^OnAccessIncludePath$' \

@@ -2,6 +2,8 @@
 # crowdsec, and in the tuned arm the firewall bouncer; the end of one is the product's end.
 # SETTINGS=tuned: see README.md.
 set -eu
+# Told to end, it tells all that it started.
+trap 'trap - TERM; kill 0; exit 0' TERM
 echo "${SETTINGS:-default}" > /run/crowdsec.settings
 export LC_ALL=C LANG=C
 for log in auth.log syslog; do

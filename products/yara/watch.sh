@@ -4,6 +4,8 @@
 # RULES: globs of rule files. ANY_NAME=yes: rules look at files of every name, not only at those that their
 # `path_include` names. DIRECTORIES: what is watched.
 set -eu
+# Told to end, it tells all that it started.
+trap 'trap - TERM; kill 0; exit 0' TERM
 mkdir -p /run/yara
 # Rules that name include files are compiled from their own folder.
 cd /usr/share/yara/guarddog
@@ -32,4 +34,5 @@ inotifywait --monitor --recursive --event close_write --event moved_to --format 
         while IFS= read -r match; do
             ! fits "$match" "$file" || printf '%s\n' "$match"
         done < <(yara -C -w -m -p 1 -z 20971520 /run/yara/compiled "$file" 2> /dev/null)
-    done
+    done &
+wait $!
