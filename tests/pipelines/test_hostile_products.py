@@ -12,8 +12,8 @@ from pipelines.campaign import prepare
 from pipelines.run import CampaignRun, open_campaign
 from pipelines.schedule import Schedule, run_plain
 from results.publish import publish_campaign
-from results.records import TrialStatus
-from results.store import read_alerts, read_trial
+from results.records import AttributionStatus, TrialStatus
+from results.store import read_alerts, read_attributions, read_summary, read_trial
 
 HOSTILE = Path(__file__).parent.parent / "small" / "hostile.yaml"
 KEY = 'k3y of/the <API>+for "tests"'
@@ -74,6 +74,30 @@ def test_a_product_that_forks_and_eats_without_end_harms_itself_only_and_it_is_t
     assert found.status is TrialStatus.COMPLETED
     words = sorted(line.partition(":")[0] for line in found.conduct)
     assert words == ["memory", "processes"]
+
+
+@pytest.mark.docker
+def test_no_way_out_of_its_container_is_open_to_a_product(campaign):
+    """Engine socket, host, other processes, mounts, namespaces, devices, frames: it really tried, and says so."""
+    titles = {alert.title for alert in read_alerts(campaign / "trials" / "small_sources-reaches-r1")}
+    assert trial(campaign, "reaches").status is TrialStatus.COMPLETED
+    assert "tried 14 ways, open: []" in titles
+    assert {title for title in titles if "open: [" in title} == {"tried 14 ways, open: []"}
+
+
+@pytest.mark.docker
+def test_a_forged_alert_is_its_senders_own_and_counts_for_no_step(campaign):
+    """Whatever product, container or time it names: an alert belongs to the trial that it came in."""
+    folder = campaign / "trials" / "small_sources-reaches-r1"
+    forged = {a.observation_id for a in read_alerts(folder) if a.title == "the other product missed everything"}
+    claims = [one for one in read_attributions(campaign) if one.observation_id in forged]
+    assert forged
+    assert {one.trial_id for one in claims if one.trial_id == folder.name} == {folder.name}
+    mine = [one for one in claims if one.trial_id == folder.name]
+    assert {one.step_id for one in mine if one.status is AttributionStatus.ATTRIBUTED} == set()
+    line = next(one for one in read_summary(campaign).trials if one.trial_id == folder.name)
+    assert line.quality.stale >= len(forged)
+    assert line.quality.unknown_node >= len(forged)
 
 
 @pytest.mark.docker

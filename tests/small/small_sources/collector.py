@@ -5,6 +5,7 @@ Its files are rotated all the time; its webhook is tried with a wrong secret, to
 """
 
 import base64
+import ctypes
 import http.client
 import http.server
 import json
@@ -14,6 +15,7 @@ import signal
 import socket
 import sqlite3
 import ssl
+import stat
 import sys
 import threading
 import time
@@ -161,7 +163,81 @@ def grab(_alert):
     os.waitpid(child, 0)
 
 
+def connects(family, address):
+    """Whether anybody answers there, be it with a refusal."""
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(0.5)
+        try:
+            sock.connect(address)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+def called(name, *arguments):
+    """Whether the kernel does it."""
+    return ctypes.CDLL(None, use_errno=True)[name](*arguments) == 0
+
+
+def opened(path, flags):
+    """Whether it can be opened."""
+    try:
+        os.close(os.open(path, flags))
+    except OSError:
+        return False
+    return True
+
+
+def raw_socket():
+    """Whether it may send frames of its own making."""
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+    except OSError:
+        return False
+    return True
+
+
+def device():
+    """Whether it can make the engine host's disk for itself and read it."""
+    try:
+        os.mknod("/tmp/disk", 0o600 | stat.S_IFBLK, os.makedev(254, 0))
+    except OSError:
+        return False
+    return opened("/tmp/disk", os.O_RDONLY)
+
+
+def reach(alert):
+    """Try every way out, and tell which one was open."""
+    own = socket.gethostbyname(socket.gethostname())
+    tries = {
+        "the engine's socket": lambda: connects(socket.AF_UNIX, "/var/run/docker.sock"),
+        "containerd's socket": lambda: connects(socket.AF_UNIX, "/run/containerd/containerd.sock"),
+        "the network's first address": lambda: connects(socket.AF_INET, (own.rpartition(".")[0] + ".1", 22)),
+        "the engine's default bridge": lambda: connects(socket.AF_INET, ("172.17.0.1", 22)),
+        "a mount": lambda: called("mount", b"none", b"/mnt", b"tmpfs", 0, None),
+        "a user namespace": lambda: called("unshare", 0x10000000),
+        "a mount namespace": lambda: called("unshare", 0x00020000),
+        "the host's clock": lambda: called("clock_settime", 0, ctypes.byref((ctypes.c_long * 2)(1_790_000_000, 0))),
+        "frames": raw_socket,
+        "the host's disk": device,
+        "kernel settings": lambda: opened("/proc/sys/kernel/core_pattern", os.O_WRONLY),
+        "the host's memory": lambda: opened("/dev/mem", os.O_RDONLY) or opened("/proc/kcore", os.O_RDONLY),
+        "control groups": lambda: opened("/sys/fs/cgroup/memory/memory.limit_in_bytes", os.O_WRONLY),
+        "other processes": lambda: any(
+            b"dockerd" in one.read_bytes() for one in pathlib.Path("/proc").glob("[0-9]*/comm")
+        ),
+    }
+    found = [name for name, attempt in tries.items() if attempt()]
+    words = {"number": 0, "time": time.time(), "product": "fail2ban", "container_id": "f" * 64, "pid": 1}
+    print(json.dumps(words | {"text": f"tried {len(tries)} ways, open: {found}"}), flush=True)
+    # A forgery: an alert that would have been another product's, on a trial that is not its own.
+    print(json.dumps(words | {"text": "the other product missed everything", "time": 1.0}), flush=True)
+
+
 MODES = {
+    "reaches": (reach,),
     "leaks": (leak,),
     "fills": (fill,),
     "grabs": (grab,),
