@@ -57,7 +57,7 @@ def index_page(
         "gap": "" if language == "ja" else " ",
         "unfinished": [blank for blank in found if blank.css == "no-trial"],
         "blanks": found,
-        "methods": sorted({line.rate.method.capitalize() for arm in arms for line in arm.rates}),
+        "methods": sorted({line.rate.method[:1].upper() + line.rate.method[1:] for arm in arms for line in arm.rates}),
         "headline": views.headline(summary, language),
         "outcomes": views.outcome_bars(summary, language),
         "products": [_product(arm, summary, trials) for arm in arms],
