@@ -57,9 +57,10 @@ def test_names_by_the_dozen_are_named_wrong(scored):
 
 
 def test_alerts_beyond_the_declared_latency_are_never_credited_as_prompt(scored):
+    """Those that come at all: a trial waits for the declared latency, and no longer."""
     late = [v for v in scored[1] if v.trial_id == "small_rogue-late-r1" and v.kind is StepKind.MALICIOUS]
+    assert len(late) == 8
     assert all(v.outcome is Outcome.MISSED or "delayed" in v.modifiers for v in late)
-    assert arm(scored, "late").unattributed + arm(scored, "late").ambiguous.hits > 0
 
 
 def test_times_of_the_future_are_counted(scored):
