@@ -11,7 +11,8 @@ import time
 
 interface = sys.argv[1]
 tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-tap.bind((interface, 0))
+if interface != "any":
+    tap.bind((interface, 0))
 if interface == "mirror0":
     payload = b"\xff" * 6 + b"\x02" + b"\0" * 5 + b"\x08\x00" + b"said-by-the-sensor".ljust(60)
     tap.send(payload)
