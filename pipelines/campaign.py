@@ -3,10 +3,11 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from attacks.atomic import read_procedures
 from attacks.battery import fill_battery
@@ -30,6 +31,8 @@ from results.documents import load_yaml, read_document
 from results.errors import ContentError, Problem
 from results.paths import ROOT, shown, state_folder
 from results.records import Campaign
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -368,16 +371,22 @@ def _matrix(definition: CampaignDefinition, entries: tuple[ArmOfProduct, ...]) -
         if definition.control:
             block.append(TrialPlan(f"control-r{repetition}", None, repetition, seed))
         random.Random(f"order/{seed}").shuffle(block)  # noqa: S311  # order, not secrets
-        trials += _apart(block, trials[-1:])
+        trials += kept_apart(block, locks, trials[-1:])
     return trials
 
 
-def _apart(block: list[TrialPlan], before: list[TrialPlan]) -> list[TrialPlan]:
-    """Reorder so that neighbours do not wait for the same lock, as far as that is possible."""
+def kept_apart(block: Sequence[T], locks_of: Callable[[T], set[str]], before: Sequence[T] = ()) -> list[T]:
+    """Reorder so that neighbours do not wait for the same lock, as far as that is possible.
+
+    Args:
+        block: in the drawn order.
+        locks_of: what one of them holds alone.
+        before: what stands before the block already.
+    """
     waiting, ordered = list(block), list(before)
     while waiting:
-        held = locks(ordered[-1]) if ordered else set()
-        chosen = next((trial for trial in waiting if not locks(trial) & held), waiting[0])
+        held = locks_of(ordered[-1]) if ordered else set()
+        chosen = next((one for one in waiting if not locks_of(one) & held), waiting[0])
         waiting.remove(chosen)
         ordered.append(chosen)
     return ordered[len(before) :]

@@ -13,9 +13,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.campaign import TrialPlan, locks
+from pipelines.campaign import TrialPlan, kept_apart, locks
 from pipelines.run import CampaignRun
 from results.errors import EvaluationError
+from results.paths import DECISIONS
 from results.scoring import score_campaign
 from results.sequential import Rule
 from results.stopping import settled_pairs
@@ -23,7 +24,6 @@ from results.store import read_trial, sealed_trials
 from results.summary import Summary
 
 NANO = 1_000_000_000
-DECISIONS = "schedule.jsonl"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Schedule:
         drawn = _drawn(self.runs, jobs)
         if self.runs[0].prepared.definition.budget_minutes is not None:
             drawn.sort(key=lambda job: (job.trial.repetition, -self._information(job)))
-        return _apart(drawn)
+        return kept_apart(drawn, lambda job: locks(job.trial))
 
     def _information(self, job: Job) -> float:
         """How much a trial can still tell: a control first, then the arm whose rate is known least.
@@ -171,17 +171,6 @@ def _drawn(runs: tuple[CampaignRun, ...], jobs: list[Job]) -> list[Job]:
         seed = runs[0].prepared.definition.seed
         random.Random(f"order/{seed}/{repetition}").shuffle(block)  # noqa: S311  # order, not secrets
         ordered += block
-    return ordered
-
-
-def _apart(jobs: list[Job]) -> list[Job]:
-    """Reorder so that neighbours do not wait for the same lock, as far as that is possible."""
-    waiting, ordered = list(jobs), list[Job]()
-    while waiting:
-        held = locks(ordered[-1].trial) if ordered else set()
-        chosen = next((job for job in waiting if not locks(job.trial) & held), waiting[0])
-        waiting.remove(chosen)
-        ordered.append(chosen)
     return ordered
 
 

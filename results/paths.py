@@ -6,6 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 
+DECISIONS = "schedule.jsonl"
+"""In a campaign's folder: which trials its own rules left out, and why."""
+
 
 def runs_folder() -> Path:
     """Campaign folders; `PIJ_RUNS` moves them."""

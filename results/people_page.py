@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from results.evidence import utc
+from results.paths import DECISIONS
 from results.people import Ruling
 from results.summary import Summary
 from results.views import anchor
 from results.wording import words
 
-DECISIONS = "schedule.jsonl"
-"""Which trials the campaign's own rules left out, and why; written by the schedule."""
 MOST_LINES = 200
 
 
