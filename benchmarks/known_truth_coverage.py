@@ -1,19 +1,20 @@
 """Whether each 95 % interval holds the truth that was set, campaign by campaign."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import norm
 
-from benchmarks.known_truth_worlds import Campaign, Generator, World, draw, kin, pair
+from benchmarks.known_truth_worlds import Generator, World, draw, kin, pair
 from results.comparison import contrast_rates
 from results.confidence import Floats, mean_limits, pooled
 from results.grid import make_grids
 from results.latency import survival
+from results.ledger import Ledger
 from results.measures import Estimate
 from results.metrics import (
     chance_share,
-    clustered,
     corrected_estimate,
     left_alone_share,
     macro,
@@ -23,7 +24,7 @@ from results.metrics import (
 from results.recognition import gap
 from results.records import Rate
 from results.stability import stability
-from results.volume import alerts_per_detected, per_hour
+from results.volume import alerts_per_detected, duplicate_share, per_hour
 
 Held = dict[str, bool | None]
 """Interval -> whether it holds the truth; None where the metric says that there is none."""
@@ -75,7 +76,7 @@ def alone(random: Generator, world: World) -> Held:
         "specificity": holds(left_alone_share(ledger), 1 - world.false_alarms),
         "Youden's J": holds(j, truth_j),
         "balanced accuracy": holds(accuracy, (truth_j + 1) / 2),
-        "duplicate share (of malicious)": holds(_duplicates(campaign), world.duplicates / (1 + world.duplicates)),
+        "duplicate share (of malicious)": holds(_duplicates(ledger), world.duplicates / (1 + world.duplicates)),
         "alerts a detected step": holds(alerts_per_detected(ledger), 1 + world.duplicates),
         "false alarms an hour": holds(
             per_hour([int(one) for one in campaign.noise], [world.hours * 3600] * world.repetitions),
@@ -98,20 +99,16 @@ def _percentiles(hits: Floats, n: Floats, truth: float) -> bool:
     return bool(low - 1e-9 <= truth <= high + 1e-9)
 
 
-def _duplicates(campaign: Campaign) -> Rate:
+def _duplicates(ledger: Ledger) -> Rate:
     """The duplicate share over malicious steps alone, of which the truth is set."""
-    ledger = campaign.ledger
-    rows = ledger.malicious & (ledger.alerts > 0)
-    again, _ = ledger.by_cluster(rows, np.maximum(ledger.alerts - 1, 0).astype(float))
-    n, _ = ledger.by_cluster(rows, ledger.alerts.astype(float))
-    return clustered(again, n)[0]
+    return duplicate_share(replace(ledger, alerts=np.where(ledger.malicious, ledger.alerts, 0)))
 
 
 def together(random: Generator, world: World) -> Held:
     """Intervals of two arms: paired difference, recognition gap, cost against a paired control."""
     other = World(
         techniques=world.techniques, steps=world.steps, repetitions=world.repetitions, spread=world.spread,
-        sensitivity=max(0.02, world.sensitivity - 0.2), flakiness=world.flakiness, false_alarms=world.false_alarms,
+        sensitivity=max(0.02, world.sensitivity - 0.2) if world.rival is None else world.rival, flakiness=world.flakiness, false_alarms=world.false_alarms,
     )  # fmt: skip
     first, second = pair(random, world, other, 0.5)
     grids = make_grids({"a": first.ledger, "b": second.ledger})

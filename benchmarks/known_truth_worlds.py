@@ -51,6 +51,20 @@ class World:
     """A trial."""
     chance: float = 0.05
     """Chance that an alert falls on a placebo."""
+    rival: float | None = None
+    """Sensitivity of the product that it is compared with; by itself 20 percentage points less, but at least 2 %."""
+
+
+def any_product(random: Generator, size: World) -> World:
+    """A product of which everything is drawn, in campaigns of a size."""
+    draw_between = random.uniform
+    return replace(
+        size,
+        sensitivity=draw_between(0.05, 0.95), rival=draw_between(0.05, 0.95), false_alarms=draw_between(0.02, 0.5),
+        spread=draw_between(0.2, 0.6), flakiness=draw_between(0.05, 0.5), kinship=draw_between(0.0, 0.8),
+        delay_s=draw_between(1.0, 15.0), duplicates=draw_between(0.1, 2.0), noise_per_hour=draw_between(10.0, 100.0),
+        overdispersion=draw_between(1.0, 2.0) if size.repetitions > 1 else 1.0, chance=draw_between(0.0, 0.1),
+    )  # fmt: skip
 
 
 def beta_of(uniform: Floats, mean: float, spread: float) -> Floats:

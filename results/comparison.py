@@ -26,8 +26,8 @@ COMPARED = ("detected", "technique", "visible", "prevented", "twins_left_alone")
 DELAY = "delay"
 LEVEL = 1 - CONFIDENCE
 METHOD = (
-    "same executions; Bonett and Price's pseudo-counts, effective number of pairs from a cluster bootstrap over "
-    "techniques, Student's t"
+    "same executions; Agresti and Min's half pairs, effective number of pairs from a cluster bootstrap over "
+    "techniques, less for Student's t"
 )
 
 

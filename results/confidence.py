@@ -2,9 +2,9 @@
 
 Several procedures of one technique, and repetitions of one step, are not independent: a product that misses
 once tends to miss again. Everything here therefore estimates a variance by resampling whole techniques, turns it
-into the number of independent executions that would have that variance (the effective sample size), and puts that
-number into Wilson's form with Student's t for the number of techniques. Why not the percentiles of the resamples:
-docs/decisions/intervals.md.
+into the number of independent executions that would have that variance (the effective sample size), less what
+Student's t takes off because the variance is learnt from so few techniques, and puts that number into Wilson's form.
+Why not the percentiles of the resamples: docs/decisions/intervals.md.
 
 Arrays are clusters down (axis 0) and rates across (axis 1). Nothing here knows a record of ours.
 """
@@ -21,8 +21,8 @@ RESAMPLES = 10_000
 """Of every bootstrap and every drawn test; simulations of thousands of campaigns set it lower."""
 SEED = 20_261_128
 """Of every resample: the same input gives the same bytes."""
-FEWEST = 0.2
-"""Share of a variance's degrees of freedom that is left at least; see `freedom`."""
+FEWEST = 8.0
+"""Degrees of freedom of a variance at least, where there are techniques enough; see `freedom`."""
 DIGITS = 6
 """Of every published number: the last bits of a sum may differ between machines, these digits do not."""
 Floats = NDArray[np.float64]
@@ -55,19 +55,26 @@ def _drawn_counts(clusters: int, resamples: int) -> NDArray[np.float32]:
     return counts
 
 
+def normal(confidence: float = CONFIDENCE) -> float:
+    """Two-sided quantile of the normal distribution."""
+    from scipy.special import ndtri  # slow to import; only scoring needs it
+
+    return float(ndtri(1 - (1 - confidence) / 2))
+
+
 def student_t(clusters: int, confidence: float = CONFIDENCE) -> float:
     """Two-sided quantile of Student's t for so many clusters; the normal one where there is only one cluster."""
-    from scipy.special import ndtri, stdtrit  # slow to import; only scoring needs it
+    from scipy.special import stdtrit  # slow to import; only scoring needs it
 
-    upper = 1 - (1 - confidence) / 2
-    return float(stdtrit(clusters - 1, upper)) if clusters > 1 else float(ndtri(upper))
+    return float(stdtrit(clusters - 1, 1 - (1 - confidence) / 2)) if clusters > 1 else normal(confidence)
 
 
 def freedom(residuals: Floats) -> Floats:
     """Degrees of freedom of a variance that is learnt from clusters: (rates,) from (clusters, rates).
 
-    At most clusters - 1. A few clusters that hold nearly all of the variance, as in rates near 0 and 1, tell it less
-    surely: then 2 clusters / (kurtosis - 1), after the variance of a sample variance, but not fewer than a fifth.
+    2 clusters / (kurtosis - 1), after the variance of a sample variance: a few clusters that hold nearly all of it, as
+    in rates near 0 and 1, tell it less surely than answers that are as often yes as no. A kurtosis of few clusters is
+    itself uncertain, so never fewer than `FEWEST`, or clusters - 1.
     """
     clusters = residuals.shape[0]
     if clusters < 2:
@@ -76,7 +83,15 @@ def freedom(residuals: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         kurtosis = np.where(square > 0, clusters * (residuals**4).sum(axis=0) / square**2, 1.0)
         told = np.where(kurtosis > 1, 2 * clusters / (kurtosis - 1), np.inf)
-    return np.asarray(np.clip(told, max(1.0, FEWEST * (clusters - 1)), clusters - 1))
+    return np.asarray(np.maximum(told, min(FEWEST, clusters - 1)))
+
+
+def learnt(degrees: Floats, confidence: float = CONFIDENCE) -> Floats:
+    """Share of an effective sample size that is left, because its variance is learnt with so many degrees of freedom.
+
+    Source: Korn and Graubard 1998, equation 2 (see `pooled`): the square of normal over Student quantile.
+    """
+    return (normal(confidence) / quantile_of(degrees, confidence)) ** 2
 
 
 def quantile_of(degrees: Floats, confidence: float = CONFIDENCE) -> Floats:
@@ -113,9 +128,10 @@ def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE) -> Pooled:
     Returns:
         For each rate its value (NaN where n is 0) and interval.
 
-    Source: effective sample size and t after E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with
-    small expected number of positive counts estimated from survey data", Survey Methodology 24 (1998), in E. B.
-    Wilson's form (1927), as C. Franco et al. compare them (Journal of Survey Statistics and Methodology 7, 2019).
+    Source: effective sample size and Student's t after E. L. Korn, B. I. Graubard, "Confidence intervals for
+    proportions with small expected number of positive counts estimated from survey data", Survey Methodology 24
+    (1998), in E. B. Wilson's form (1927), as C. Franco et al. compare them (Journal of Survey Statistics and
+    Methodology 7, 2019).
     """
     n = np.broadcast_to(n, hits.shape).astype(np.float64)
     value = np.full(hits.shape[1], np.nan)
@@ -132,9 +148,9 @@ def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE) -> Pooled:
         draws[:, columns] = drawn
         variance = drawn.var(axis=0) * clusters / max(1, clusters - 1)
         plain = bool((m <= 1).all())
-        size[columns] = m.sum(axis=0) if plain else effective_size(value[columns], variance, m)
-        degrees = np.full(len(columns), np.inf) if plain else freedom(h - value[columns] * m)
-        low[columns], high[columns] = wilson_limits(value[columns], size[columns], quantile_of(degrees, confidence))
+        left = learnt(freedom(h - value[columns] * m), confidence)
+        size[columns] = m.sum(axis=0) if plain else effective_size(value[columns], variance, m, left)
+        low[columns], high[columns] = wilson_limits(value[columns], size[columns], normal(confidence))
     return Pooled(value, low, high, size, draws)
 
 
@@ -146,21 +162,27 @@ def _same_clusters(n: Floats) -> list[list[int]]:
     return list(groups.values())
 
 
-def effective_size(value: Floats, variance: Floats, n: Floats) -> Floats:
+def effective_size(value: Floats, variance: Floats, n: Floats, left: Floats) -> Floats:
     """Independent executions with this variance: at most all there are, at least as if each cluster said one thing.
 
     At 0 and 1 no variance can be seen; there the least is taken, since nothing speaks for more.
+
+    Args:
+        value: (rates,) shares.
+        variance: (rates,) of them.
+        n: (clusters, rates) executions.
+        left: (rates,) of a size that is learnt, see `learnt`.
     """
     most = n.sum(axis=0)
     least = most**2 / (n**2).sum(axis=0)
     inner = value * (1 - value)
     with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.where(variance > 0, inner / variance, np.where(inner > 0, most, least))
+        size = np.where(variance > 0, left * inner / variance, np.where(inner > 0, most, least))
     return np.asarray(np.clip(size, least, most))
 
 
-def wilson_limits(value: Floats, size: Floats, quantile: Floats | float) -> tuple[Floats, Floats]:
-    """Limits of a share by Wilson's score form with any effective size and quantile."""
+def wilson_limits(value: Floats, size: Floats, quantile: float) -> tuple[Floats, Floats]:
+    """Limits of a share by Wilson's score form with any effective size."""
     square = quantile**2 / size
     middle = (value + square / 2) / (1 + square)
     half = quantile / (1 + square) * np.sqrt(value * (1 - value) / size + square / (4 * size))
@@ -187,9 +209,9 @@ def paired_difference(first: Floats, second: Floats, n: Floats, confidence: floa
         n: (clusters,), executions, each above 0.
         confidence: of the interval.
 
-    Source: the pseudo-counts of D. G. Bonett and R. M. Price, "Adjusted Wald confidence interval for a difference of
-    binomial proportions based on paired data", Journal of Educational and Behavioral Statistics 37 (2012), with the
-    effective number of pairs instead of their number.
+    Source: half a pair in each of the four cells, after A. Agresti and Y. Min, "Simple improved confidence intervals
+    for comparing matched proportions", Statistics in Medicine 24 (2005), with the effective number of pairs instead of
+    their number.
     """
     total, clusters = float(n.sum()), n.size
     alone_first, alone_second = float(first.sum()) / total, float(second.sum()) / total
@@ -199,12 +221,17 @@ def paired_difference(first: Floats, second: Floats, n: Floats, confidence: floa
     inner = alone_first + alone_second - difference**2
     least = total**2 / float((n**2).sum())
     plain = bool((n <= 1).all())
-    size = total if plain else min(total, max(least, inner / variance)) if variance > 0 else least
-    a, b = (alone_first * size + 1) / (size + 2), (alone_second * size + 1) / (size + 2)
+    left = float(learnt(freedom((first - second - difference * n)[:, None]), confidence)[0])
+    size = total if plain else min(total, max(least, left * inner / variance)) if variance > 0 else least
+    a, b = (alone_first * size + 0.5) / (size + 2), (alone_second * size + 0.5) / (size + 2)
     error = float(np.sqrt((a + b - (a - b) ** 2) / (size + 2)))
-    degrees = np.array([np.inf]) if plain else freedom((first - second - difference * n)[:, None])
-    half = float(quantile_of(degrees, confidence)[0]) * error
+    half = normal(confidence) * error
     return Difference(difference, max(-1.0, a - b - half), min(1.0, a - b + half), error)
+
+
+def paired_shares(first: Floats, second: Floats, confidence: float = CONFIDENCE) -> Difference:
+    """First mean less second of single answers in pairs, (pairs,) of 0 and 1 each."""
+    return paired_difference(first * (1 - second), second * (1 - first), np.ones(first.size), confidence)
 
 
 def mover_difference(
@@ -249,9 +276,9 @@ def correlation_of(first: Floats, second: Floats) -> float:
 def count_limits(counts: Floats, exposure: Floats, confidence: float = CONFIDENCE) -> tuple[float, float, float, float]:
     """Events per unit of exposure over trials: (rate, low, high, overdispersion).
 
-    Garwood's exact limits of a Poisson count, with count and exposure divided by the overdispersion that the trials
-    show (Pearson's chi-square over its degrees of freedom, at least 1; 1 for a single trial, which can't show any).
-    Source: F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936).
+    Jeffreys' limits of a Poisson count (`poisson_limits`), with count and exposure divided by the overdispersion that
+    the trials show (Pearson's chi-square over its degrees of freedom, at least 1; 1 for a single trial, which can't
+    show any).
 
     Args:
         counts: (trials,) events.
@@ -263,17 +290,21 @@ def count_limits(counts: Floats, exposure: Floats, confidence: float = CONFIDENC
     if counts.size > 1 and total > 0:
         expected = total * exposure / time
         spread = max(1.0, float(((counts - expected) ** 2 / expected).sum()) / (counts.size - 1))
-    low, high = garwood(total / spread, time / spread, confidence)
+    low, high = poisson_limits(total / spread, time / spread, confidence)
     return total / time, low, high, spread
 
 
-def garwood(events: float, exposure: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact limits of a Poisson rate; events need not be whole."""
+def poisson_limits(events: float, exposure: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Jeffreys' limits of a Poisson rate, the lower one 0 where there is no event; events need not be whole.
+
+    On average over rates they hold as often as they say, where exact limits (Garwood 1936) hold more often. Source:
+    L. D. Brown, T. T. Cai, A. DasGupta, "Interval estimation in exponential families", Statistica Sinica 13 (2003).
+    """
     from scipy.special import gammaincinv  # slow to import; only scoring needs it
 
     tail = (1 - confidence) / 2
-    low = float(gammaincinv(events, tail)) / exposure if events > 0 else 0.0
-    return low, float(gammaincinv(events + 1, 1 - tail)) / exposure
+    low = float(gammaincinv(events + 0.5, tail)) / exposure if events > 0 else 0.0
+    return low, float(gammaincinv(events + 0.5, 1 - tail)) / exposure
 
 
 def mean_limits(values: Floats, confidence: float = CONFIDENCE) -> tuple[float, float | None, float | None]:

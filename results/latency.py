@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.confidence import Floats, effective_size, freedom, quantile_of, rounded, wilson_limits
+from results.confidence import Floats, effective_size, freedom, learnt, normal, rounded, wilson_limits
 from results.ledger import Ledger
 from results.measures import ClockOffset, CurvePoint, Delays, Estimate, Quantile, Survival
 from results.records import Canary, StepExecution, StepKind, Trial
@@ -22,7 +22,7 @@ MOMENTS = 1000
 """A curve with more events has its limits at so many of them."""
 METHOD = (
     "Kaplan-Meier; where the interval of the curve holds the quantile's share (Brookmeyer and Crowley 1982), "
-    "variance robust to techniques, Wilson's form with Student's t"
+    "variance robust to techniques, effective size less for Student's t, Wilson's form"
 )
 
 
@@ -144,10 +144,9 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     sizes = np.bincount(where).astype(float)
     influence = share * (np.cumsum(sums, axis=1) - (sizes[:, None] - np.cumsum(gone, axis=1)) * passed)
     variance = (influence**2).sum(axis=0) * names.size / max(1, names.size - 1)
-    plain = bool(sizes.max() <= 1)
-    size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1))
-    degrees = np.full(moments.size, np.inf) if plain else freedom(influence)
-    low, high = wilson_limits(share, size, quantile_of(degrees, confidence))
+    left = np.ones(moments.size) if sizes.max() <= 1 else learnt(freedom(influence), confidence)
+    size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1), left)
+    low, high = wilson_limits(share, size, normal(confidence))
     return Curve(moments, share, low, high, every, every_share)
 
 

@@ -9,13 +9,14 @@ from results.confidence import (
     Floats,
     correlation_of,
     freedom,
+    learnt,
     mover_difference,
     mover_ratio,
+    normal,
+    paired_shares,
     pooled,
-    quantile_of,
     resampled_ratio,
     rounded,
-    student_t,
     wilson_limits,
 )
 from results.ledger import BY_ALERT, METRICS, Ledger, Mask
@@ -26,7 +27,7 @@ from results.summary import RateLine
 DENOMINATORS = ("applicable", "valid", "common")
 EMPTY = "nothing to divide by: there is no such step execution"
 NO_PLACEBO = "the plan has no placebo step, so the chance rate is unknown"
-CLUSTERED = "effective sample size of a cluster bootstrap over techniques, in Wilson's form with Student's t"
+CLUSTERED = "effective sample size of a cluster bootstrap over techniques, less for Student's t, in Wilson's form"
 
 
 def wilson(hits: int, n: int) -> Rate:
@@ -73,10 +74,12 @@ def macro(hits: Floats, n: Floats) -> list[Rate]:
     used = n[:, 0] > 0
     if not used.any():
         return [wilson(0, 0) for _ in range(hits.shape[1])]
+    if float(n.max()) <= 1:  # every technique once: the mean over them is the share
+        return clustered(hits, n)
     shares = hits[used] / n[used]
     found, clusters = pooled(shares, np.ones((int(used.sum()), 1))), int(used.sum())
     sizes = np.minimum(_macro_sizes(shares, found.resamples), float(n.sum()))
-    low, high = wilson_limits(shares.mean(axis=0), sizes, quantile_of(freedom(shares - shares.mean(axis=0))))
+    low, high = wilson_limits(shares.mean(axis=0), sizes, normal())
     return [
         Rate(
             hits=round(float(hits[:, i].sum())), n=round(float(n.sum())), value=rounded(shares[:, i].mean()),
@@ -88,11 +91,12 @@ def macro(hits: Floats, n: Floats) -> list[Rate]:
 
 def _macro_sizes(shares: Floats, resamples: Floats) -> Floats:
     """Effective number of techniques; a technique may say more than one yes or no, but at least as much."""
+    left = learnt(freedom(shares - shares.mean(axis=0)))
     clusters, value = shares.shape[0], shares.mean(axis=0)
     variance = resamples.var(axis=0) * clusters / max(1, clusters - 1)
     inner = value * (1 - value)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.maximum(clusters, np.where(variance > 0, inner / variance, clusters)))
+        return np.asarray(np.maximum(clusters, np.where(variance > 0, left * inner / variance, clusters)))
 
 
 def corrected(rate: Rate, chance: Rate) -> float | None:
@@ -181,7 +185,10 @@ def youden(ledger: Ledger) -> tuple[Estimate, Estimate]:
     hits, n = ledger.by_cluster(ledger.malicious & ledger.applicable, ledger.metric("detected"))
     alarms, twins = ledger.by_cluster(ledger.benign & ledger.valid, ~ledger.left_alone)
     techniques = int(((n > 0) | (twins > 0)).sum())
-    method = "limits of a difference of shares by variance recovery, techniques drawn with their twins"
+    method = (
+        "limits of a difference of shares by variance recovery, techniques drawn with their twins (Agresti and Min's, "
+        "where each was run once)"
+    )
     if not n.sum() or not twins.sum():
         reason = EMPTY if not n.sum() else "the plan has no valid benign twin"
         empty = Estimate(
@@ -189,7 +196,11 @@ def youden(ledger: Ledger) -> tuple[Estimate, Estimate]:
         )
         return empty, empty
     detected, alarmed = clustered(hits, n)[0], clustered(alarms, twins)[0]
-    low, high = mover_difference(_ends(detected), _ends(alarmed), joint_correlation(hits, n, alarms, twins))
+    if n.max() <= 1 and (n == twins).all():  # single answers in pairs
+        found = paired_shares(hits[n > 0], alarms[n > 0])
+        low, high = found.low, found.high
+    else:
+        low, high = mover_difference(_ends(detected), _ends(alarmed), joint_correlation(hits, n, alarms, twins))
     # From the counts: rates already rounded would put the sixth digit of balanced accuracy off by one.
     value = float(hits.sum() / n.sum() - alarms.sum() / twins.sum())
     j = Estimate(
@@ -241,7 +252,7 @@ def _by_step(ledger: Ledger, rows: Mask, values: Mask) -> Rate:
     if n == 0 or steps == n:
         return wilson(hits, n)
     share = np.array([hits / n])
-    low, high = wilson_limits(share, np.array([float(steps)]), student_t(1))
+    low, high = wilson_limits(share, np.array([float(steps)]), normal())
     return Rate(
         hits=hits, n=n, value=hits / n, low=rounded(low[0]), high=rounded(high[0]),
         method="Wilson's, each step counted once: its repetitions are no independent procedures",

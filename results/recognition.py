@@ -6,7 +6,14 @@ techniques in other dress: the gap is the published measure of over-fitting.
 
 import numpy as np
 
-from results.confidence import Floats, correlation_of, mover_difference, resample_counts, rounded
+from results.confidence import (
+    Floats,
+    correlation_of,
+    mover_difference,
+    paired_shares,
+    resample_counts,
+    rounded,
+)
 from results.ledger import Ledger
 from results.measures import Estimate
 from results.metrics import macro
@@ -16,7 +23,7 @@ from results.records import Rate, Record, TechniqueId
 
 METHOD = (
     "mean over the techniques of both campaigns of each one's rate; limits of a difference by variance recovery, "
-    "techniques drawn in pairs"
+    "techniques drawn in pairs (Agresti and Min's, where each was run once)"
 )
 
 
@@ -81,7 +88,11 @@ def gap(arm: str, metric: str, public: Ledger, variants: Ledger) -> Gap:
             conclusion="not_comparable", techniques=(),
         )  # fmt: skip
     shares, other_shares = (hits / np.maximum(n, 1))[both][:, 0], (others / np.maximum(m, 1))[both][:, 0]
-    low, high = gap_limits(first, second, shares, other_shares)
+    if max(n[both].max(), m[both].max()) <= 1:  # single answers in pairs
+        found = paired_shares(shares, other_shares)
+        low, high = found.low, found.high
+    else:
+        low, high = gap_limits(first, second, shares, other_shares)
     p_value = swap_test(shares - other_shares)
     value = float((shares - other_shares).mean())
     conclusion = "no_gap_shown"

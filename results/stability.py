@@ -12,7 +12,7 @@ from results.metrics import clustered, wilson
 
 METHOD = (
     "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, cluster bootstrap's "
-    "effective size in Wilson's form with Student's t"
+    "effective size, less for Student's t, in Wilson's form"
 )
 
 

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.confidence import count_limits, garwood, resampled_ratio, rounded, student_t
+from results.confidence import count_limits, freedom, learnt, poisson_limits, resampled_ratio, rounded
 from results.latency import NANO, observed_until_ns
-from results.ledger import Ledger
+from results.ledger import Ledger, Mask
 from results.measures import Estimate, Volume
-from results.metrics import clustered
+from results.metrics import wilson
 from results.records import Attribution, AttributionStatus, Rate, StepExecution, StepKind, Trial
 
-COUNTED = "Garwood's exact limits, count and time divided by the overdispersion between trials"
+COUNTED = "Jeffreys' limits of a Poisson count, count and time divided by the overdispersion between trials"
+
+FURTHER = "alerts beyond a step's first, Jeffreys' limits of a count divided by its overdispersion between techniques"
+ONE_TECHNIQUE = "all of one technique: no interval"
 
 
 @dataclass(frozen=True)
@@ -108,40 +111,49 @@ def per_hour(counts: Sequence[int], seconds: Sequence[float]) -> Estimate:
 
 
 def duplicate_share(ledger: Ledger) -> Rate:
-    """Of the counted alerts, those beyond the first of their step; alerts of one technique go together."""
+    """Of the counted alerts, those beyond the first of their step; with m such alerts a step, m / (1 + m)."""
     rows = ledger.alerts > 0
-    n, _ = ledger.by_cluster(rows, ledger.alerts.astype(float))
-    again, _ = ledger.by_cluster(rows, np.maximum(ledger.alerts - 1, 0).astype(float))
-    return clustered(again, n)[0]
+    steps, alerts = int(rows.sum()), int(ledger.alerts[rows].sum())
+    if not alerts:
+        return wilson(0, 0)
+    limits = _further(ledger, rows)
+    low, high = (None, None) if limits is None else (limit / (1 + limit) for limit in limits)
+    techniques = int(np.unique(ledger.cluster[rows]).size)
+    return Rate(
+        hits=alerts - steps, n=alerts, value=rounded(1 - steps / alerts), low=rounded(low), high=rounded(high),
+        method=f"m / (1 + m); m: {FURTHER}", clusters=techniques, reason=ONE_TECHNIQUE if limits is None else None,
+    )  # fmt: skip
 
 
 def alerts_per_detected(ledger: Ledger) -> Estimate:
-    """Alerts attributed to malicious steps, divided by the steps detected: one, and so many more.
-
-    What is more is a count for each detected step: Garwood's limits, count and steps divided by its overdispersion,
-    which the resampled techniques show. Where nothing is more, all steps of a technique count as one.
-    """
+    """Alerts attributed to malicious steps, divided by the steps detected: one, and so many more."""
     rows = ledger.malicious & ledger.valid & ledger.metric("detected") & (ledger.alerts > 0)
-    more, n = ledger.by_cluster(rows, np.maximum(ledger.alerts - 1, 0).astype(float))
-    used = n[:, 0] > 0
-    total, steps, clusters = float(more.sum()), float(n.sum()), int(used.sum())
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = "no step was detected"
-    if clusters:
-        reason = "all of one technique: no interval"
-    if clusters > 1:
-        variance = float(resampled_ratio(more[used], n[used]).var()) * clusters / (clusters - 1)
-        spread = max(1.0, variance * steps**2 / total) if total else float((n**2).sum()) / steps
-        spread *= (student_t(clusters) / student_t(1)) ** 2
-        low, high = (1 + limit for limit in garwood(total / spread, steps / spread))
-        reason = None
+    steps, alerts = int(rows.sum()), int(ledger.alerts[rows].sum())
+    limits = _further(ledger, rows) if steps else None
+    low, high = (None, None) if limits is None else (1 + limit for limit in limits)
+    reason = None if limits else ONE_TECHNIQUE if steps else "no step was detected"
     return Estimate(
-        value=rounded(1 + total / steps) if steps else None, low=rounded(low), high=rounded(high), n=int(steps),
-        of="detected step executions", unit="alerts",
-        method="1 + further alerts a step; Garwood's limits divided by overdispersion between techniques, Student's t",
-        reason=reason,
+        value=rounded(alerts / steps) if steps else None, low=rounded(low), high=rounded(high), n=steps,
+        of="detected step executions", unit="alerts", method=f"1 + m; m: {FURTHER}", reason=reason,
     )  # fmt: skip
+
+
+def _further(ledger: Ledger, rows: Mask) -> tuple[float, float] | None:
+    """Limits of the mean number of alerts beyond a step's first; None if all steps are of one technique.
+
+    A count for each step, divided by its overdispersion, which the resampled techniques show. Where nothing is further,
+    all steps of a technique count as one.
+    """
+    more, n = ledger.by_cluster(rows, (ledger.alerts - 1).astype(float))
+    more, n = more[n[:, 0] > 0], n[n[:, 0] > 0]
+    total, steps, clusters = float(more.sum()), float(n.sum()), n.shape[0]
+    if clusters < 2:
+        return None
+    variance = float(resampled_ratio(more, n).var()) * clusters / (clusters - 1)
+    spread = variance * steps**2 / total if total else float((n**2).sum()) / steps
+    if total:
+        spread = max(1.0, spread / float(learnt(freedom(more - total / steps * n))[0]))
+    return poisson_limits(total / spread, steps / spread)
 
 
 def volume(ledger: Ledger, trials: Sequence[tuple[Trial, Sequence[StepExecution], Tally]]) -> Volume:
