@@ -89,7 +89,8 @@ class Attributor:
             batch: with the columns `FIELDS` and those that `criteria.fields` names.
             moments: when each observation is placed (`results.quality.Times.moment`).
         """
-        own = batch.flags("canary") | batch.flags("outside")
+        outside = batch.flags("outside")
+        own = batch.flags("canary") | outside
         answers = self._pointers.ask(batch, moments)
         claims = self._decide(batch, moments, answers, own)
         claims.status[self._canary[claims.step]] = HARNESS
@@ -100,8 +101,9 @@ class Attributor:
         met = self.criteria.met(batch, pairs, steps)
         claims.meets[rows] = met[: len(rows)]
         claims.more = [one for one, holds in zip(more, met[len(rows) :].tolist(), strict=True) if holds]
-        claims.irregular[unknown_nodes(batch, self._pointers.node_of)] |= Irregular.UNKNOWN_NODE
-        claims.irregular[self._pointers.reused(batch)] |= Irregular.PID_REUSED
+        claims.irregular[unknown_nodes(batch, self._pointers.node_of) & ~own] |= Irregular.UNKNOWN_NODE
+        claims.irregular[self._pointers.reused(batch) & ~own] |= Irregular.PID_REUSED
+        claims.irregular[outside] |= Irregular.OUTSIDE
         return claims
 
     def _decide(self, batch: Batch, moments: Ints, answers: dict[int, Answers], own: Bools) -> Claims:

@@ -16,12 +16,18 @@ class Irregular(IntFlag):
     OUT_OF_ORDER = 32
     UNKNOWN_NODE = 64
     PID_REUSED = 128
+    OUTSIDE = 256
 
 
 class DataQuality(Record):
     """Bad input in one trial's alerts, or in its telemetry: how many of them each rule of `results.quality` met."""
 
     observations: int
+    outside: int = 0
+    """Of these, about processes that ran in no node of the trial: other work on the engine host, not bad input.
+
+    They are in none of the other counts. 0 in results of scorers before version 3, which did not count them apart.
+    """
     out_of_order: int
     """Its own time lies before that of an earlier arrival of its component."""
     repeated: int

@@ -169,12 +169,12 @@ def _write(write: Write, *about: object) -> None:
 
 
 def _note_techniques(batch: Batch, names: Names, techniques: Counter[str]) -> None:
-    """Count the observations that name a technique that is misspelt, revoked or unknown."""
-    coded = batch.codes("techniques")
+    """Count the trial's observations that name a technique that is misspelt, revoked or unknown."""
+    coded, inside = batch.codes("techniques"), ~batch.flags("outside")
     for fault in ("misspelt", "revoked", "unknown"):
         each = [int(any(fault in names.read(n).faults for n in json.loads(text))) for text in coded.texts]
         if any(each):
-            techniques[fault] += int(coded.of(each, 0).sum())
+            techniques[fault] += int(coded.of(each, 0)[inside].sum())
 
 
 def _note_canaries(batch: Batch, times: Times, found: FileScore) -> None:

@@ -9,6 +9,7 @@
 | wrong zone (off by whole half hours, see `_zones`) | the offset is taken off |
 | before the trial began, and no zone explains it | its time is believed; no step can have caused it |
 | pid that processes of several steps had | the process that lived then |
+| a process in no node of the trial (other work on the host) | counts for nothing, and in no other row of this table |
 | a container that never was | never attributed by time and node; its process or object may still point at a step |
 | technique misspelt, revoked, unknown | mended; followed; names nothing and counts as wrong (`results.techniques`) |
 """
@@ -82,11 +83,12 @@ def counted(flags: Ints, techniques: Mapping[str, int], zones_s: Mapping[str, in
     """The record of a file.
 
     Args:
-        flags: `Irregular` of each observation.
+        flags: `Irregular` of each observation. What is `OUTSIDE` counts as that alone.
         techniques: `misspelt`, `revoked`, `unknown` -> number of observations that name such a technique.
         zones_s: as in `Times`.
     """
-    found = {flag.name.lower(): int(np.count_nonzero(flags & flag)) for flag in Irregular if flag.name}
+    alone = np.where(flags & Irregular.OUTSIDE, Irregular.OUTSIDE, flags)
+    found = {flag.name.lower(): int(np.count_nonzero(alone & flag)) for flag in Irregular if flag.name}
     named = {f"{fault}_technique": techniques.get(fault, 0) for fault in ("misspelt", "revoked", "unknown")}
     return DataQuality.model_validate({"observations": len(flags), "zones_s": dict(zones_s)} | found | named)
 

@@ -85,10 +85,14 @@ class RowByRow:
 
     def attribute(self, trial_id: str, one: Observation, alert: bool, moment: int, rules: Sequence[str]) -> Attribution:
         rules = [*rules]
-        if one.node and _looks_like_container(one.node) and one.node not in self.node_of:
+        own = one.canary or one.outside
+        if one.outside:
+            rules.append("outside")
+        if not own and one.node and _looks_like_container(one.node) and one.node not in self.node_of:
             rules.append("unknown_node")
         if (
-            one.pid is not None
+            not own
+            and one.pid is not None
             and len({i for i, s in enumerate(self.steps) for p in s.processes if p.pid == one.pid}) > 1
         ):
             rules.append("pid_reused")
@@ -99,7 +103,7 @@ class RowByRow:
             "irregular": _sorted(rules),
         }
         blank = {"step_id": None, "kind": None, "candidates": (), "matched": {}, "meets_criteria": False}
-        if one.canary or one.outside:
+        if own:
             return Attribution(**fields, **blank, status=AttributionStatus.HARNESS)
         left: list[int] = []
         for kind, steps, matched in self.evidence(one, moment):
@@ -213,5 +217,8 @@ def _looks_like_container(name: str) -> bool:
 
 
 def _sorted(rules: Sequence[str]) -> tuple[str, ...]:
-    order = ("without_time", "future", "wrong_zone", "stale", "repeated", "out_of_order", "unknown_node", "pid_reused")
+    order = (
+        "without_time", "future", "wrong_zone", "stale", "repeated", "out_of_order", "unknown_node", "pid_reused",
+        "outside",
+    )  # fmt: skip
     return tuple(rule for rule in order if rule in rules)

@@ -128,6 +128,29 @@ def test_an_alert_on_a_container_that_never_was_is_not_given_to_whoever_ran_then
     ]
 
 
+def test_what_other_trials_on_the_host_did_accuses_no_product_of_bad_input(tmp_path):
+    """A sensor on the engine host sees their containers, too: they are real, and not this trial's."""
+    strange = {"node": "f" * 64, "pid": 99, "techniques": ("T9999",), "outside": True}
+    one = make_observation("a000001", 30.5, **strange)
+    future = make_observation("a000002", 30.5, **strange)
+    future = future.model_copy(update={"time_ns": future.time_ns + 100 * SECOND})
+    inside = make_observation("a000003", 30.5, node="f" * 64, pid=1003)
+    found, _verdicts = scored(tmp_path, one, future, inside)
+    counts = found.quality.model_dump(exclude_defaults=True)
+    assert {name: count for name, count in counts.items() if count} == {
+        "observations": 3, "outside": 2, "unknown_node": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("whose", ["outside", "canary"])
+def test_pids_and_containers_of_what_is_not_the_products_are_not_looked_at(whose):
+    first, second = make_step("cron", 0), make_step("look", 9)
+    second = second.model_copy(update={"processes": (second.processes[0].model_copy(update={"pid": 1000}),)})
+    one = make_observation("a000001", 90.5, pid=1000, node="f" * 64, **{whose: True})
+    (claim,), _evidence, _times = by_column.attribute([first, second], make_trial(), [one])
+    assert claim.irregular == (("outside",) if whose == "outside" else ())
+
+
 @pytest.mark.parametrize(
     ("name", "meant", "faults"),
     [
