@@ -73,8 +73,9 @@ MEASURES: dict[str, tuple[str, str]] = {
     "quality.note": (
         "順序の乱れ、重複、未来の時刻などの警告には、それぞれ規則があります。ここに示すのは該当した件数です。"
         "「うち試行外」は、同じ機械で動いていた別の試行など、この試行の外の活動についての警告です。採点にも他の列にも数えません。",
-        "Alerts out of order, repeated, in the future and so on each have a rule; here is how many met it. “Other work on "
-        "the host” is what ran beside the trial, such as another trial: it counts for nothing, and in no other column.",
+        "Alerts out of order, repeated, in the future and so on each have a rule; here is how many met it. “Other "
+        "work on the host” is what ran beside the trial, such as another trial: it counts for nothing, and in no other "
+        "column.",
     ),
     "quality.observations": ("警告", "Alerts"),
     "quality.outside": ("うち試行外", "of these, other work on the host"),
