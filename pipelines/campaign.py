@@ -30,7 +30,7 @@ from results.attack import Catalogue
 from results.documents import load_yaml, read_document
 from results.errors import ContentError, Problem
 from results.paths import ROOT, shown, state_folder
-from results.records import Campaign
+from results.records import Campaign, Pace
 
 T = TypeVar("T")
 
@@ -103,7 +103,12 @@ class Prepared:
             started_ns=started_ns,
             plan_digest=self.plan_digest,
             held_out=self.held_out,
+            pace=self.pace(),
         )
+
+    def pace(self) -> Pace:
+        """Its budget and retries."""
+        return Pace(budget_minutes=self.definition.budget_minutes, retries=self.definition.retries)
 
 
 def prepare(

@@ -481,6 +481,7 @@ def record_of(
             "phases_s": gathered.phases_s,
             "provenance": provenance(engine),
             "claims": product.claims if product else {},
+            "entry_digest": entry.digest if entry else None,
         }
     )
     return _redactor(trial).record(record)

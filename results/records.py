@@ -337,6 +337,18 @@ class Trial(Record):
     """What the product did that no product should, e.g. `flood: 120000 records beyond the cap`; shown on its page."""
     claims: dict[TechniqueId, str] = {}
     """What the vendor says it achieves: technique -> `prevented`, `alerted` or `logged`."""
+    entry_digest: str | None = None
+    """Of the product's folder, arm and content, as a registration holds it; None for a control and in older trials."""
+
+
+class Pace(Record):
+    """What decides how many trials come about, besides plan and repetitions: changed after a look at the scores, it
+    would be optional stopping."""
+
+    budget_minutes: float | None
+    """None: no limit."""
+    retries: int
+    """Of a trial that failed through no fault of the product."""
 
 
 class Campaign(Record):
@@ -359,6 +371,8 @@ class Campaign(Record):
     """SHA-256 over the plan's folder and the procedures that it runs: the commitment to a held-out plan."""
     held_out: bool = False
     """Nothing of the plan is published but its digest; see `results.held_out` and `pij verify`."""
+    pace: Pace | None = None
+    """As it was begun; None if written by an older pij."""
 
 
 class Kind(StrEnum):
