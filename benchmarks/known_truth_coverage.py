@@ -108,7 +108,8 @@ def together(random: Generator, world: World) -> Held:
     """Intervals of two arms: paired difference, recognition gap, cost against a paired control."""
     other = World(
         techniques=world.techniques, steps=world.steps, repetitions=world.repetitions, spread=world.spread,
-        sensitivity=max(0.02, world.sensitivity - 0.2) if world.rival is None else world.rival, flakiness=world.flakiness, false_alarms=world.false_alarms,
+        sensitivity=max(0.02, world.sensitivity - 0.2) if world.rival is None else world.rival,
+        flakiness=world.flakiness, false_alarms=world.false_alarms,
     )  # fmt: skip
     first, second = pair(random, world, other, 0.5)
     grids = make_grids({"a": first.ledger, "b": second.ledger})

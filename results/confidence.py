@@ -276,9 +276,9 @@ def correlation_of(first: Floats, second: Floats) -> float:
 def count_limits(counts: Floats, exposure: Floats, confidence: float = CONFIDENCE) -> tuple[float, float, float, float]:
     """Events per unit of exposure over trials: (rate, low, high, overdispersion).
 
-    Jeffreys' limits of a Poisson count (`poisson_limits`), with count and exposure divided by the overdispersion that
-    the trials show (Pearson's chi-square over its degrees of freedom, at least 1; 1 for a single trial, which can't
-    show any).
+    For a single trial Jeffreys' limits of a Poisson count. For several the exact ones, with count and exposure divided
+    by the overdispersion that the trials show (Pearson's chi-square over its degrees of freedom, at least 1): what
+    exact limits hold too often makes up for an overdispersion that few trials show too small.
 
     Args:
         counts: (trials,) events.
@@ -290,21 +290,24 @@ def count_limits(counts: Floats, exposure: Floats, confidence: float = CONFIDENC
     if counts.size > 1 and total > 0:
         expected = total * exposure / time
         spread = max(1.0, float(((counts - expected) ** 2 / expected).sum()) / (counts.size - 1))
-    low, high = poisson_limits(total / spread, time / spread, confidence)
+    low, high = poisson_limits(total / spread, time / spread, confidence, exact=counts.size > 1)
     return total / time, low, high, spread
 
 
-def poisson_limits(events: float, exposure: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Jeffreys' limits of a Poisson rate, the lower one 0 where there is no event; events need not be whole.
+def poisson_limits(
+    events: float, exposure: float, confidence: float = CONFIDENCE, *, exact: bool = False
+) -> tuple[float, float]:
+    """Jeffreys' or exact limits of a Poisson rate, the lower one 0 where there is no event; events need not be whole.
 
-    On average over rates they hold as often as they say, where exact limits (Garwood 1936) hold more often. Source:
-    L. D. Brown, T. T. Cai, A. DasGupta, "Interval estimation in exponential families", Statistica Sinica 13 (2003).
+    On average over rates Jeffreys' hold as often as they say, where the exact ones hold more often. Sources: L. D.
+    Brown, T. T. Cai, A. DasGupta, "Interval estimation in exponential families", Statistica Sinica 13 (2003); F.
+    Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936).
     """
     from scipy.special import gammaincinv  # slow to import; only scoring needs it
 
-    tail = (1 - confidence) / 2
-    low = float(gammaincinv(events + 0.5, tail)) / exposure if events > 0 else 0.0
-    return low, float(gammaincinv(events + 0.5, 1 - tail)) / exposure
+    tail, less, more = (1 - confidence) / 2, (0.0 if exact else 0.5), (1.0 if exact else 0.5)
+    low = float(gammaincinv(events + less, tail)) / exposure if events > 0 else 0.0
+    return low, float(gammaincinv(events + more, 1 - tail)) / exposure
 
 
 def mean_limits(values: Floats, confidence: float = CONFIDENCE) -> tuple[float, float | None, float | None]:

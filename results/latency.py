@@ -11,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.confidence import Floats, effective_size, freedom, learnt, normal, rounded, wilson_limits
-from results.ledger import Ledger
+from results.ledger import DETECTED, Ledger
 from results.measures import ClockOffset, CurvePoint, Delays, Estimate, Quantile, Survival
 from results.records import Canary, StepExecution, StepKind, Trial
 
 NANO = 1_000_000_000
+NO_ALERT = "there was no alert"
+UNTIMED = "alerted, but the product gives its alerts no time"
 QUANTILES = (0.5, 0.75, 0.9)
 POINTS = 40
 MOMENTS = 1000
 """A curve with more events has its limits at so many of them."""
 METHOD = (
-    "Kaplan-Meier; where the interval of the curve holds the quantile's share (Brookmeyer and Crowley 1982), "
+    "Kaplan-Meier; where the interval of the curve, between alerts in proportion, holds the quantile's share, "
     "variance robust to techniques, effective size less for Student's t, Wilson's form"
 )
 
@@ -38,6 +40,8 @@ class Curve:
     every: Floats
     """All event times."""
     every_share: Floats
+    before: float
+    """Lower limit before the first event, when nobody has been alerted on."""
 
 
 def observed_until_ns(trial: Trial) -> int:
@@ -55,6 +59,9 @@ def watched_s(trial: Trial, steps: Iterable[StepExecution]) -> dict[str, float]:
 def delays(ledger: Ledger, watched: Mapping[str, Mapping[str, float]], clock: ClockOffset) -> Delays:
     """Product and delivery delay of one arm.
 
+    A step that was alerted on without a time of the product's own is left out, and counted as `untimed`: its receipt
+    bounds the sum of both delays, and tells neither.
+
     Args:
         ledger: of the arm.
         watched: trial id -> step id -> seconds watched after the step, see `watched_s`.
@@ -62,12 +69,14 @@ def delays(ledger: Ledger, watched: Mapping[str, Mapping[str, float]], clock: Cl
     """
     chosen = np.flatnonzero(ledger.malicious & ledger.applicable)
     times, events, clusters, deliveries, theirs = [], [], [], [], []
+    untimed = 0
     for index in chosen:
         verdict = ledger.verdicts[index]
         if verdict.latency_s is not None:
             times.append(max(0.0, verdict.latency_s))
             events.append(True)
         elif verdict.alerts or verdict.step_id not in watched.get(verdict.trial_id, {}):
+            untimed += verdict.outcome in DETECTED
             continue  # alerted on without a time, or never ran: nothing is known of its delay
         else:
             times.append(watched[verdict.trial_id][verdict.step_id])
@@ -76,24 +85,28 @@ def delays(ledger: Ledger, watched: Mapping[str, Mapping[str, float]], clock: Cl
         if verdict.delivery_s is not None:
             deliveries.append(max(0.0, verdict.delivery_s))
             theirs.append(ledger.cluster[index])
+    why = "there is no step execution" if not chosen.size else UNTIMED if untimed else NO_ALERT
+    product = survival(np.array(times), np.array(events, dtype=bool), np.array(clusters, dtype=np.intp), why)
+    every = np.ones(len(deliveries), dtype=bool)
+    delivery = survival(np.array(deliveries), every, np.array(theirs, dtype=np.intp), why)
     return Delays(
-        product=survival(np.array(times), np.array(events, dtype=bool), np.array(clusters, dtype=np.intp)),
-        delivery=survival(np.array(deliveries), np.ones(len(deliveries), dtype=bool), np.array(theirs, dtype=np.intp)),
+        product=product.model_copy(update={"untimed": untimed}),
+        delivery=delivery.model_copy(update={"untimed": untimed}),
         clock=clock,
     )
 
 
-def survival(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp]) -> Survival:
+def survival(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], why: str = NO_ALERT) -> Survival:
     """Quantiles and curve of a delay.
 
     Args:
         times: seconds, of events and of censored ones.
         events: whether each is an event.
         clusters: technique of each.
+        why: there is no event, if there is none.
     """
-    if not times.size or not events.any():
-        reason = "there was no alert" if times.size else "there is no step execution"
-        empty = tuple(Quantile(share=q, estimate=_seconds(None, None, None, 0, reason)) for q in QUANTILES)
+    if not events.any():
+        empty = tuple(Quantile(share=q, estimate=_seconds(None, None, None, 0, why)) for q in QUANTILES)
         return Survival(events=0, censored=int(times.size), quantiles=empty, curve=(), fastest_s=None, slowest_s=None)
     found = curve(times, events, clusters)
     used = int(np.unique(clusters).size)
@@ -147,7 +160,8 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     left = np.ones(moments.size) if sizes.max() <= 1 else learnt(freedom(influence), confidence)
     size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1), left)
     low, high = wilson_limits(share, size, normal(confidence))
-    return Curve(moments, share, low, high, every, every_share)
+    before = wilson_limits(np.ones(1), np.array([sizes.sum() ** 2 / (sizes**2).sum()]), normal(confidence))[0]
+    return Curve(moments, share, low, high, every, every_share, float(before[0]))
 
 
 def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
@@ -155,14 +169,33 @@ def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
     left = 1 - share + 1e-12
     reason: str | None = None
     value = _first(found.every, found.every_share <= left)
-    low, high = (_first(found.times, line <= left) for line in (found.low, found.high))
+    low, high = _crossing(found.times, found.low, found.before, left), _crossing(found.times, found.high, 1.0, left)
     if low == found.times[0]:
         low = 0.0  # already at the first alert; before it, nothing says how much earlier
+    if value is not None:
+        low, high = value if low is None else min(low, value), None if high is None else max(high, value)
     if value is None:
         reason = "fewer were alerted on before the observation ended"
     elif high is None:
         reason = "no upper limit: the curve's own does not come down that far"
     return _seconds(value, low, high, techniques, reason)
+
+
+def _crossing(times: Floats, line: Floats, before: float, left: float) -> float | None:
+    """When a line of limits falls to `left`, between two alerts in proportion.
+
+    At an alert the line is taken half-way down its step, since few alerts make steep steps: the limits of a quantile by
+    whole steps hold too often. Source: the interpolated order statistics of T. P. Hettmansperger and S. J. Sheather,
+    "Confidence intervals based on interpolated order statistics", Statistics & Probability Letters 4 (1986).
+    """
+    middle = (np.concatenate(([before], line[:-1])) + line) / 2
+    if not (middle <= left).any():
+        return None
+    after = int(np.argmax(middle <= left))
+    if after == 0:
+        return float(times[0])
+    passed = (middle[after - 1] - left) / (middle[after - 1] - middle[after])
+    return float(times[after - 1] + passed * (times[after] - times[after - 1]))
 
 
 def _first(times: Floats, holds: NDArray[np.bool_]) -> float | None:

@@ -13,7 +13,7 @@ from results.measures import Estimate, Volume
 from results.metrics import wilson
 from results.records import Attribution, AttributionStatus, Rate, StepExecution, StepKind, Trial
 
-COUNTED = "Jeffreys' limits of a Poisson count, count and time divided by the overdispersion between trials"
+COUNTED = "Jeffreys' limits of a Poisson count; of several trials exact ones, divided by their overdispersion"
 
 FURTHER = "alerts beyond a step's first, Jeffreys' limits of a count divided by its overdispersion between techniques"
 ONE_TECHNIQUE = "all of one technique: no interval"

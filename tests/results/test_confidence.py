@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 from scipy.stats import chi2
 from statsmodels.stats.proportion import proportion_confint
 
 from results.confidence import (
     count_limits,
+    freedom,
     mover_difference,
     mover_ratio,
     paired_difference,
@@ -36,8 +38,19 @@ def test_copies_of_an_execution_do_not_narrow_the_interval():
 def test_a_rate_of_nothing_has_an_upper_limit_that_counts_techniques_not_executions():
     """The percentiles of resamples would say 0 to 0."""
     found = pooled(column([0] * 8), column([4] * 8))
-    assert (found.low[0], found.high[0]) == (0.0, pytest.approx(0.411, abs=0.001))
+    assert (found.low[0], found.high[0]) == (0.0, pytest.approx(proportion_confint(0, 8, method="wilson")[1]))
     assert found.effective_n[0] == 8
+
+
+def test_few_techniques_take_off_for_the_variance_they_teach_but_never_below_one_answer_each():
+    """Student's t, as Korn and Graubard put it; and what each technique says once is known without any variance."""
+    hits, n = column([4, 0, 1, 3, 2, 0, 4, 2]), column([4] * 8)
+    variance = resampled_ratio(hits, n).var() * 8 / 7
+    taken = stdtrit(freedom(hits - 0.5 * n)[0], 0.975) / stdtrit(np.inf, 0.975)
+    assert taken > 1.03
+    assert pooled(hits, n).effective_n[0] == pytest.approx(0.25 / variance / taken**2)
+    alike = pooled(column([4, 0, 0, 4, 4, 0, 4, 0]), n)
+    assert (alike.low[0], alike.high[0]) == pytest.approx(proportion_confint(4, 8, method="wilson"))
 
 
 def test_a_rate_without_executions_has_no_number():
@@ -70,13 +83,13 @@ def test_equal_products_have_a_difference_of_nothing_with_room_on_both_sides():
     found = paired_difference(np.zeros(8), np.zeros(8), np.full(8, 3.0))
     assert found.value == 0
     assert found.low == pytest.approx(-found.high)
-    assert found.high > 0.3
+    assert found.high == pytest.approx(1.959963984540054 / 10)  # as of eight pairs, not of 24
 
 
-def test_a_difference_without_clusters_is_bonett_and_prices():
+def test_a_difference_without_clusters_is_agresti_and_mins():
     first, second = np.array([1.0] * 6 + [0.0] * 14), np.array([0.0] * 17 + [1.0] * 3)
     found = paired_difference(first, second, np.ones(20))
-    a, b = 7 / 22, 4 / 22
+    a, b = 6.5 / 22, 3.5 / 22
     half = 1.959963984540054 * ((a + b - (a - b) ** 2) / 22) ** 0.5
     assert (found.value, found.low, found.high) == pytest.approx((0.15, a - b - half, a - b + half))
 
@@ -87,14 +100,17 @@ def test_limits_of_a_difference_and_of_a_ratio_are_those_of_their_parts():
     assert mover_ratio((0.6, 0.4, 0.8), (0.1, 0.0, 0.3))[1] is None
 
 
-def test_a_count_has_garwoods_limits_and_a_wider_one_where_trials_differ():
+def test_a_count_has_jeffreys_limits_and_of_several_trials_exact_ones_wider_where_they_differ():
     rate, low, high, spread = count_limits(np.array([7.0]), np.array([2.0]))
-    assert (rate, low, high) == pytest.approx((3.5, chi2.ppf(0.025, 14) / 4, chi2.ppf(0.975, 16) / 4))
+    assert (rate, low, high) == pytest.approx((3.5, chi2.ppf(0.025, 15) / 4, chi2.ppf(0.975, 15) / 4))
+    assert count_limits(np.array([4.0, 3.0]), np.ones(2))[:3] == pytest.approx(
+        (3.5, chi2.ppf(0.025, 14) / 4, chi2.ppf(0.975, 16) / 4)
+    )
     assert spread == 1
     even = count_limits(np.array([5.0, 5.0, 5.0]), np.ones(3))
     uneven = count_limits(np.array([0.0, 0.0, 15.0]), np.ones(3))
     assert uneven[1] < even[1] < even[2] < uneven[2]
-    assert count_limits(np.array([0.0]), np.array([2.0]))[1:3] == (0.0, pytest.approx(chi2.ppf(0.975, 2) / 4))
+    assert count_limits(np.array([0.0]), np.array([2.0]))[1:3] == (0.0, pytest.approx(chi2.ppf(0.975, 1) / 4))
 
 
 def test_a_number_that_is_none_is_said_to_be_none():

@@ -118,7 +118,7 @@ def test_a_delay_that_most_steps_never_reach_has_no_median_but_a_lower_limit():
     median = found.quantiles[0].estimate
     assert (found.events, found.censored) == (2, 4)
     assert (median.value, median.high) == (None, None)
-    assert median.low == 0.0  # with six steps, half may well have been alerted on by the first
+    assert 1.0 < median.low < 1.5  # with six steps, half may well have been alerted on soon after the first
     assert survival(np.array([]), np.array([], dtype=bool), np.array([], dtype=int)).quantiles[0].estimate.reason
 
 
