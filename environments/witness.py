@@ -148,7 +148,8 @@ class Witness:
 
         Returns:
             `cpu_s`; bytes: `memory`, `memory_peak`, `disk_read`, `disk_write`, `network_in`, `network_out`; counts:
-            `oom_kills`, `forks_refused`. None for what the kernel does not say.
+            `oom_kills`, `forks_refused`. None for what the kernel does not say, or does not count: cgroup v1 counts no
+            buffered writes, and no reads either unless its root group has some.
         """
         found: dict[str, dict[str, Any]] = self.ask("usage", pids=dict(pids))["usage"]
         return found

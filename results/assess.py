@@ -10,7 +10,7 @@ from results.chains import chain, chain_line, objective_of
 from results.claims import claim_lines
 from results.comparison import compare
 from results.contrasts import Comparison
-from results.costs import Usage, costs, usage
+from results.costs import Usage, costs, never_counted, usage
 from results.latency import clock_offset, delays, watched_s
 from results.ledger import Address, Ledger, clusters_of, make_ledger
 from results.measures import ArmMeasures, Chain
@@ -72,10 +72,11 @@ def assess(trials: Sequence[TrialRows], common: Collection[Address]) -> dict[str
         one.trial.seed: usage(one.resources, one.trial.node_names) for one in trials if one.trial.product is None
     }
     objective = objective_of([one.steps for one in trials])
+    uncounted = never_counted(one.resources for one in trials)
     arms: dict[str, list[TrialRows]] = {}
     for one in trials:
         arms.setdefault(one.arm_key, []).append(one)
-    return {key: _assess_arm(ones, common, cluster_of, controls, objective) for key, ones in arms.items()}
+    return {key: _assess_arm(ones, common, cluster_of, controls, objective, uncounted) for key, ones in arms.items()}
 
 
 def contrast(trials: Sequence[TrialRows], assessed: Mapping[str, Assessment]) -> Comparison | None:
@@ -101,13 +102,14 @@ def _assess_arm(
     cluster_of: Mapping[str, str],
     controls: Mapping[int, Usage],
     objective: str | None,
+    uncounted: frozenset[str],
 ) -> Assessment:
     repetitions = {one.trial.trial_id: one.trial.repetition for one in ones}
     ledger = make_ledger([v for one in ones for v in one.verdicts], repetitions, cluster_of, common)
     chance = chance_share(ledger)
     if ones[0].trial.product is None:
         return Assessment(ledger, (), twins_alerted(ledger), chance, Latency.empty(), None)
-    measures = _measures(ledger, ones, controls, objective)
+    measures = _measures(ledger, ones, controls, objective, uncounted)
     product, delivery = measures.delays.product, measures.delays.delivery
     latency = Latency(
         detected=product.events,
@@ -121,7 +123,11 @@ def _assess_arm(
 
 
 def _measures(
-    ledger: Ledger, ones: Sequence[TrialRows], controls: Mapping[int, Usage], objective: str | None
+    ledger: Ledger,
+    ones: Sequence[TrialRows],
+    controls: Mapping[int, Usage],
+    objective: str | None,
+    uncounted: frozenset[str],
 ) -> ArmMeasures:
     judged = [one for one in ones if one.trial.status in JUDGED]
     counted = [(one.trial, one.steps, one.tally) for one in judged]
@@ -140,7 +146,9 @@ def _measures(
             clock_offset((one.trial.canaries, one.canaries) for one in judged),
         ),
         chain=_chain(ledger, judged, objective),
-        costs=costs([(one.trial.seed, one.resources, tuple(one.trial.node_names)) for one in judged], controls),
+        costs=costs(
+            [(one.trial.seed, one.resources, tuple(one.trial.node_names)) for one in judged], controls, uncounted
+        ),
         stability=stability(ledger),
         claims=claim_lines(ones[0].trial.claims, ledger.verdicts),
     )

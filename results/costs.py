@@ -1,4 +1,9 @@
-"""What a product costs: counters of its own containers, and what it adds to the nodes it runs in."""
+"""What a product costs: counters of its own containers, and what it adds to the nodes it runs in.
+
+A counter of the disk that is 0 in every sample of every container of a whole campaign, the controls' too, was not
+counted: kernels say 0 where they count nothing, and older records took that for an amount. Its cost is None, with that
+reason; a 0 beside samples of the same campaign that hold more is an amount like any other.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,12 +19,29 @@ RESOURCES = {
     "disk_read_bytes": "bytes", "disk_write_bytes": "bytes", "network_in_bytes": "bytes",
     "network_out_bytes": "bytes",
 }  # fmt: skip
-COUNTERS = ("disk_read_bytes", "disk_write_bytes", "network_in_bytes", "network_out_bytes")
+DISK = ("disk_read_bytes", "disk_write_bytes")
+COUNTERS = (*DISK, "network_in_bytes", "network_out_bytes")
 OURS = ("intake",)
 """Containers of the evaluation beside a product's; they are not its cost."""
+NEVER_COUNTED = "not counted: 0 in every sample of every container of the campaign"
 METHOD = "mean over trials with Student's interval"
 Usage = dict[str, float]
 """Resource -> amount in one trial; a resource that was not counted is absent."""
+
+
+def never_counted(trials: Iterable[Iterable[ResourceSample]]) -> frozenset[str]:
+    """The counters of the disk that hold no byte anywhere in a campaign.
+
+    Args:
+        trials: the samples of every trial, controls too.
+    """
+    dead = set(DISK)
+    for samples in trials:
+        for sample in samples:
+            dead -= {name for name in DISK if getattr(sample, name)}
+        if not dead:
+            break
+    return frozenset(dead)
 
 
 def usage(samples: Iterable[ResourceSample], names: Iterable[str]) -> Usage:
@@ -64,13 +86,16 @@ def own_containers(samples: Iterable[ResourceSample], nodes: Iterable[str]) -> s
 
 
 def costs(
-    trials: Sequence[tuple[int, Sequence[ResourceSample], Sequence[str]]], controls: Mapping[int, Usage]
+    trials: Sequence[tuple[int, Sequence[ResourceSample], Sequence[str]]],
+    controls: Mapping[int, Usage],
+    uncounted: frozenset[str] = frozenset(),
 ) -> tuple[Cost, ...]:
     """Costs of one arm.
 
     Args:
         trials: (seed, samples, nodes) of each trial.
         controls: seed -> what the nodes used in the control with that seed.
+        uncounted: what no trial of the campaign counted (`never_counted`).
     """
     own = [usage(samples, own_containers(samples, nodes)) for _seed, samples, nodes in trials]
     more = [_difference(usage(samples, nodes), controls[seed]) for seed, samples, nodes in trials if seed in controls]
@@ -79,8 +104,10 @@ def costs(
     return tuple(
         Cost(
             resource=resource,
-            own=_estimate([one[resource] for one in own if resource in one], unit, _why_none(own, "own")),
-            on_nodes=_estimate([one[resource] for one in more if resource in one], unit, _why_none(more, "nodes")),
+            own=_estimate(_amounts(own, resource, uncounted), unit, _why_none(own, "own", resource in uncounted)),
+            on_nodes=_estimate(
+                _amounts(more, resource, uncounted), unit, _why_none(more, "nodes", resource in uncounted)
+            ),
         )
         for resource, unit in RESOURCES.items()
     )
@@ -90,9 +117,13 @@ def _difference(ours: Usage, control: Usage) -> Usage:
     return {name: amount - control[name] for name, amount in ours.items() if name in control}
 
 
-def _why_none(found: Sequence[Usage], of: str) -> str:
+def _amounts(found: Sequence[Usage], resource: str, uncounted: frozenset[str]) -> list[float]:
+    return [] if resource in uncounted else [one[resource] for one in found if resource in one]
+
+
+def _why_none(found: Sequence[Usage], of: str, uncounted: bool) -> str:
     if any(found):
-        return "the kernel or the container's network did not count it"
+        return NEVER_COUNTED if uncounted else "the kernel or the container's network did not count it"
     return "the product has no container of its own" if of == "own" else "no control with the same seed was counted"
 
 

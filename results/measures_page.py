@@ -11,6 +11,7 @@ from results.summary import ArmSummary, Summary
 from results.tables import share
 from results.views import arm_name, product_arms
 from results.wording import words
+from results.wording_reasons import reason_words
 
 MEBI = 1 << 20
 WIDE, HIGH = 320.0, 96.0
@@ -82,10 +83,10 @@ def _arm(arm: ArmSummary, conduct: tuple[str, ...], language: str) -> ArmView:
     return ArmView(
         name=arm_name(arm, language),
         anchor=arm.arm_key,
-        lines=tuple(_lines(arm, found, say)),
+        lines=tuple(one._replace(reason=reason_words(one.reason, language)) for one in _lines(arm, found, say)),
         curve=curve(product),
         clock=say["clock.contradictory"] if clock.contradictory else clock.reason or between,
-        costs=tuple(_cost(cost, say) for cost in found.costs),
+        costs=tuple(_cost(cost, say, language) for cost in found.costs),
         techniques=tuple((one.technique, share(one.sensitivity), share(one.specificity)) for one in found.techniques),
         claims=tuple(
             (
@@ -154,11 +155,12 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _cost(cost: Cost, say: Mapping[str, str]) -> tuple[str, str, str]:
+def _cost(cost: Cost, say: Mapping[str, str], language: str) -> tuple[str, str, str]:
     scale = MEBI if cost.resource.endswith("_bytes") else 1.0
 
     def shown(estimate: Estimate) -> str:
-        return said(estimate, scale) if estimate.value is not None else f"– ({estimate.reason})"
+        missing = f"– ({reason_words(estimate.reason or '', language)})"
+        return said(estimate, scale) if estimate.value is not None else missing
 
     return say.get(f"cost.{cost.resource}", cost.resource), shown(cost.own), shown(cost.on_nodes)
 

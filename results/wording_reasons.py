@@ -1,4 +1,7 @@
-"""The rules that decide verdicts, in Japanese. Records hold them in English; what follows a rule stays as it is."""
+"""The rules that decide verdicts, and why a cost is not known, in Japanese.
+
+Records hold them in English; what follows a rule stays as it is.
+"""
 
 _RULES = (
     (
@@ -39,11 +42,22 @@ _RULES = (
     ("nothing can tell whether it had an effect", "効果の有無を判断できる事実がない"),
     ("its effect was not seen: ", "効果を確認できず："),
     ("its effect was there before it: ", "実行前から効果があった："),
+    (
+        "not counted: 0 in every sample of every container of the campaign",
+        "計測されていない：評価全体のどのコンテナのどの標本でも0",
+    ),
+    (
+        "the kernel or the container's network did not count it",
+        "カーネルまたはコンテナのネットワークが計測していない",
+    ),
+    ("the product has no container of its own", "製品に専用のコンテナがない"),
+    ("no control with the same seed was counted", "計測された同じシードの対照がない"),
+    ("one trial has no spread", "試行が1回のみのため、ばらつきを求められない"),
 )
 
 
 def reason_words(reason: str, language: str) -> str:
-    """A verdict's reason in the page's language, as far as it is one of the rules."""
+    """A reason in the page's language, as far as it is one of the rules."""
     if language != "ja":
         return reason
     for english, japanese in _RULES:

@@ -41,39 +41,65 @@ def counters_of(groups):
     if "" in groups:
         own = groups[""]
         events, pids = table(f"{own}/memory.events"), table(f"{own}/pids.events")
-        blocks = [field.split("=") for row in lines(f"{own}/io.stat") for field in row.split()[1:]]
+        disks = lines_of(f"{own}/io.stat")  # not there where the controller is off; empty before the first byte
+        blocks = [field.split("=") for row in disks or () for field in row.split()[1:]]
         spent = table(f"{own}/cpu.stat").get("usage_usec")
         return {
             "cpu_s": None if spent is None else spent / 1e6,
             "memory": number(f"{own}/memory.current"),
             "memory_peak": number(f"{own}/memory.peak"),
-            "disk_read": summed(blocks, "rbytes"),
-            "disk_write": summed(blocks, "wbytes"),
+            "disk_read": None if disks is None else summed(blocks, "rbytes"),
+            "disk_write": None if disks is None else summed(blocks, "wbytes"),
             "oom_kills": events.get("oom_kill"),
             "forks_refused": pids.get("max"),
         }
-    memory, blkio = groups.get("memory", ""), groups.get("blkio", "")
-    rows = [row.split() for row in lines(f"{blkio}/blkio.throttle.io_service_bytes")]
-    blocks = [(row[1], row[2]) for row in rows if len(row) == 3]
+    memory = groups.get("memory", "")
     spent = number(f"{groups.get('cpuacct', '')}/cpuacct.usage")
     return {
         "cpu_s": None if spent is None else spent / 1e9,
         "memory": number(f"{memory}/memory.usage_in_bytes"),
         "memory_peak": number(f"{memory}/memory.max_usage_in_bytes"),
-        "disk_read": summed(blocks, "Read") if rows else None,
-        "disk_write": summed(blocks, "Write") if rows else None,
+        "disk_read": disk_read(groups["blkio"], f"{CGROUP}/blkio") if "blkio" in groups else None,
+        "disk_write": None,  # the kernel's threads write what was buffered, in the root group: see its own blkio manual
         "oom_kills": table(f"{memory}/memory.oom_control").get("oom_kill"),
         "forks_refused": table(f"{groups.get('pids', '')}/pids.events").get("max"),
     }
 
 
+def disk_read(group, root):
+    """Bytes that a group of cgroup v1, and those below it, have read from disks; None where the kernel counts none.
+
+    The file is there and says `Total 0` also where nothing is counted (newer kernels count a disk once it has a limit).
+    So it is believed only where the root group has a disk with bytes: no machine runs without having read any.
+    `/proc/<pid>/io` is no way out: it lacks processes that are still there, or that somebody else has waited for.
+    """
+    per_disk = [table_of_disks(f"{root}/blkio.throttle.io_service_bytes{ending}") for ending in ("", "_recursive")]
+    if not any(int(amount) for rows in per_disk for _kind, amount in rows or ()):
+        return None
+    own = table_of_disks(f"{group}/blkio.throttle.io_service_bytes_recursive")
+    if own is None:  # older kernels
+        own = table_of_disks(f"{group}/blkio.throttle.io_service_bytes")
+    return None if own is None else summed(own, "Read")
+
+
+def table_of_disks(path):
+    """(kind, bytes) of each `disk kind bytes` line of a file of the kernel's; None if it is not there."""
+    rows = lines_of(path)
+    return None if rows is None else [row.split()[1:] for row in rows if len(row.split()) == 3]
+
+
 def lines(path):
     """Lines of a small file of the kernel's; none if it is not there."""
+    return lines_of(path) or []
+
+
+def lines_of(path):
+    """The same; None if it is not there, or can't be read."""
     try:
         with open(path) as file:
             return file.read().splitlines()
     except OSError:
-        return []
+        return None
 
 
 def number(path):
