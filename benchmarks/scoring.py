@@ -15,6 +15,7 @@ Times are of this run on this machine; only their ratios mean something elsewher
 
 import argparse
 import hashlib
+import importlib
 import os
 import resource
 import subprocess
@@ -62,6 +63,8 @@ PIDS = 30_000
 """So many pids are handed out before they are used again."""
 PROCESSES = 3
 CHUNK = 500_000
+LATE = ("pandas", "scipy.stats", "statsmodels.stats.proportion", "krippendorff")
+"""What is only imported where it is needed: in both ways, imports are timed by themselves."""
 KINDS = (StepKind.MALICIOUS,) * 6 + (StepKind.BENIGN,) * 3 + (StepKind.PLACEBO,)
 TECHNIQUES = ("T1053.003", "T1059.004", "T1003.008", "T1105", "T1070.002", "T1082", "T1057", "T1560.001")
 OUTPUT = Output(text="", length=0, sha256=hashlib.sha256(b"").hexdigest())
@@ -231,19 +234,23 @@ def merge_in_pandas(folder: Path) -> None:
     pd.concat([found[["observation_id", "step_id"]], timed[["observation_id", "step_id"]]]).groupby("step_id").count()
 
 
-def measured(what: str, folder: Path) -> tuple[float, float]:
-    """Seconds that a piece of work took in a process of its own, without its imports, and that process's peak (MiB)."""
+def measured(what: str, folder: Path) -> tuple[float, float, float]:
+    """A piece of work in a process of its own: seconds without its imports, that process's peak (MiB), imports (s)."""
     command = [sys.executable, "-m", "benchmarks.scoring", "--do", what, "--folder", str(folder)]
     words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return float(words[0]), float(words[1])
+    return float(words[0]), float(words[1]), float(words[2])
 
 
 def do(what: str, folder: Path) -> None:
-    """One piece of work; prints its seconds and this process's peak in MiB."""
+    """One piece of work; prints its seconds, this process's peak in MiB, and the seconds of its late imports."""
+    started = time.perf_counter()
+    for name in LATE:
+        importlib.import_module(name)
     began = time.perf_counter()
     score_campaign(folder) if what == "score" else merge_in_pandas(folder)
     seconds = time.perf_counter() - began
-    print(f"{seconds:.3f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{seconds:.3f} {peak:.0f} {began - started:.3f}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -261,16 +268,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the beginning")
         folder = make_campaign(Path(scratch) / "once", wanted.alerts, wanted.steps)
-        pandas_s, pandas_mib = measured("pandas", folder)
+        pandas_s, pandas_mib, _imports_s = measured("pandas", folder)
         scored = [measured("score", folder) for _again in range(3)]
-        best_s, peak = min(scored)[0], max(mib for _s, mib in scored)
-        every = ", ".join(f"{seconds:.1f}" for seconds, _mib in scored)
+        best_s, peak = min(scored)[0], max(mib for _s, mib, _imports_s in scored)
+        every = ", ".join(f"{seconds:.1f}" for seconds, _mib, _imports_s in scored)
         print(f"{wanted.alerts:,} alerts x {wanted.steps:,} steps: {best_s:.1f} s (of {every}), peak {peak:.0f} MiB")
+        print(f"imported beforehand, not in it ({', '.join(LATE)}): {min(one[2] for one in scored):.1f} s")
         print(f"the obvious pandas merge of the same files: {pandas_s:.1f} s, peak {pandas_mib:.0f} MiB")
         print(f"ratio to it: {best_s / pandas_s:.2f}")
         if wanted.times > 1:
             more = make_campaign(Path(scratch) / "more", wanted.alerts * wanted.times, wanted.steps * wanted.times)
-            many_s, many_mib = measured("score", more)
+            many_s, many_mib, _imports_s = measured("score", more)
             print(f"{wanted.times} times as much: {many_s:.1f} s, {many_s / best_s:.1f} times as long")
             print(f"its peak: {many_mib:.0f} MiB")
         print(f"load {os.getloadavg()[0]:.1f} at the end")

@@ -14,6 +14,7 @@ fits several steps are looked at in Python, once for each distinct case.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +54,10 @@ class Claims:
     """It holds the step's minimum evidence."""
     irregular: Ints
     """`Irregular` flags about names."""
-    candidates: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    """Row -> the steps that fitted, where more than one did."""
+    case: Ints
+    """Place in `cases`; -1 for rows that no two steps fitted, or that were decided."""
+    cases: list[tuple[int, ...]] = field(default_factory=list)
+    """The steps that fitted a row, where more than one did: once for all rows alike, by the first of them."""
     more: list[tuple[int, int, int]] = field(default_factory=list)
     """(row, step, evidence): steps that it names besides, and whose minimum evidence it holds."""
 
@@ -75,8 +78,13 @@ class Attributor:
         ran = [step for step in steps if step.started_ns is not None]
         self.steps = tuple(sorted(ran, key=lambda step: step.started_ns or 0))
         self.criteria = Criteria([step.criteria for step in self.steps])
-        self._pointers = Pointers(self.steps, node_names, latency_s)
+        self._node_names, self._latency_s = node_names, latency_s
         self._canary = np.array([*(step.kind is StepKind.CANARY for step in self.steps), False])
+
+    @cached_property
+    def _pointers(self) -> Pointers:
+        """Made when the first observation asks: a control has thousands of steps, and hardly ever an alert."""
+        return Pointers(self.steps, self._node_names, self._latency_s)
 
     def node_of(self, name: str) -> str | None:
         """The node that a product calls by a name."""
@@ -118,7 +126,8 @@ class Attributor:
         _settle(TIME, answers[TIME], step, evidence, several, own)
         status = np.where(step >= 0, ATTRIBUTED, UNATTRIBUTED)
         status[own] = HARNESS
-        claims = Claims(status, step, evidence, np.zeros(batch.size, dtype=bool), np.zeros(batch.size, dtype=np.int64))
+        meets, irregular = np.zeros(batch.size, dtype=bool), np.zeros(batch.size, dtype=np.int64)
+        claims = Claims(status, step, evidence, meets, irregular, np.full(batch.size, -1, dtype=np.int64))
         self._decide_cases(np.flatnonzero(several), answers, claims)
         return claims
 
@@ -135,6 +144,8 @@ class Attributor:
             segment = answers[number].segment[np.maximum(at, 0)]
             words = _mixed(words, np.where(counts[number] > 0, segment, -1))
         _values, first, case = np.unique(words, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        first, case = first[order], np.argsort(order)[case]
         asked: list[list[tuple[int, Answers, int, int]]] = [[] for _case in first]
         for number, at in places.items():
             some = np.flatnonzero(counts[number][first] > 0)
@@ -142,13 +153,12 @@ class Attributor:
             for one, place, count in each:
                 asked[one].append((number, answers[number], place, count))
         found = [_decided(one) for one in asked]
-        for row, which in zip(rows.tolist(), case.tolist(), strict=True):
-            number, steps = found[which]
-            if number is not None:
-                claims.status[row], claims.step[row], claims.evidence[row] = ATTRIBUTED, steps[0], number
-            else:
-                claims.status[row] = AMBIGUOUS
-                claims.candidates[row] = steps
+        evidence = np.array([-1 if number is None else number for number, _steps in found], dtype=np.int64)
+        alone = np.array([-1 if number is None else steps[0] for number, steps in found], dtype=np.int64)
+        claims.cases = [steps for number, steps in found if number is None]
+        claims.status[rows] = np.where(evidence[case] < 0, AMBIGUOUS, ATTRIBUTED)
+        claims.step[rows], claims.evidence[rows] = alone[case], evidence[case]
+        claims.case[rows] = np.where(evidence < 0, np.cumsum(evidence < 0) - 1, -1)[case]
 
     def _more(self, answers: Mapping[int, Answers], claims: Claims) -> list[tuple[int, int, int]]:
         """Where other evidence of a row, attributed by process or object, points at one other step."""
@@ -210,4 +220,4 @@ def _decided(asked: Sequence[tuple[int, Answers, int, int]]) -> tuple[int | None
         if len(fitting) == 1:
             return number, tuple(fitting)
         some = fitting or some
-    return None, tuple((whole.members(at) if some is None else some)[:CANDIDATES_SHOWN])
+    return None, tuple(whole.members(at, CANDIDATES_SHOWN) if some is None else some[:CANDIDATES_SHOWN])

@@ -38,7 +38,6 @@ def rows_of(
     correlated: dict[int, list[str]] = {}
     for row, step, _number in claims.more:
         correlated.setdefault(row, []).append(names[step])
-    candidates = {row: [names[step] for step in steps] for row, steps in claims.candidates.items()}
     columns = {
         "trial_id": _coded(np.zeros(batch.size, dtype=np.int64), [trial_id]),
         "observation_id": batch.ids,
@@ -46,7 +45,7 @@ def rows_of(
         "status": _coded(claims.status, [status.value for status in STATUSES]),
         "step_id": _coded(claims.step, names),
         "kind": _coded(kinds[claims.evidence], [kind.value for kind in Kind]),
-        "candidates": _lists(batch.size, candidates),
+        "candidates": _cases(claims, names),
         "matched": _matched(batch, claims, attributor, moments),
         "meets_criteria": pa.array(claims.meets),
         "correlated": _lists(batch.size, correlated),
@@ -69,6 +68,13 @@ def _lists(size: int, of: dict[int, list[str]]) -> pa.DictionaryArray:
     for row, names in of.items():
         codes[row] = texts.setdefault(json_text(names), len(texts))
     return _coded(codes, list(texts))
+
+
+def _cases(claims: Claims, names: Sequence[str]) -> pa.DictionaryArray:
+    """What `_lists` would make of the steps that fitted each row; written out once for all rows alike."""
+    texts: dict[str, int] = {"[]": 0}
+    each = [texts.setdefault(json_text([names[step] for step in steps]), len(texts)) for steps in claims.cases]
+    return _coded(np.array([*each, 0], dtype=np.int64)[claims.case], list(texts))
 
 
 def _flags(irregular: Ints) -> pa.DictionaryArray:
@@ -124,6 +130,10 @@ def _time_texts(batch: Batch, attributor: Attributor, moments: Ints, rows: Ints)
     return pc.binary_join_element_wise(head, pc.cast(pa.array(moments[rows]), pa.string()), '"}', "")
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+"""Made once: `json.dumps` makes one for each text."""
+
+
 def json_text(value: object) -> str:
     """As the store writes what is nested."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)

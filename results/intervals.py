@@ -53,8 +53,8 @@ class Answers(Protocol):
         """Equal for two rows only if the same steps hold for both (or none does)."""
         ...
 
-    def members(self, place: int) -> list[int]:
-        """Every step that holds for the row at a place of `rows`, ascending."""
+    def members(self, place: int, most: int | None = None) -> list[int]:
+        """The steps that hold for the row at a place of `rows`, ascending: every one, or so many at most."""
         ...
 
     def holds(self, place: int, step: int) -> bool:
@@ -146,9 +146,9 @@ class Lasting:
     keys: Ints
     ranks: Ints
 
-    def members(self, place: int) -> list[int]:
+    def members(self, place: int, most: int | None = None) -> list[int]:
         """See `Answers`."""
-        return self.index.members(int(self.keys[place]), int(self.ranks[place]))
+        return self.index.members(int(self.keys[place]), int(self.ranks[place]))[:most]
 
     def holds(self, place: int, step: int) -> bool:
         """See `Answers`."""
@@ -195,9 +195,10 @@ class Since:
     begun: Ints
     _known: dict[int, frozenset[int]] = field(default_factory=dict)
 
-    def members(self, place: int) -> list[int]:
+    def members(self, place: int, most: int | None = None) -> list[int]:
         """See `Answers`."""
-        return list(self.index.sets[int(self.keys[place])][: int(self.count[place])])
+        count = int(self.count[place])
+        return list(self.index.sets[int(self.keys[place])][: count if most is None else min(count, most)])
 
     def holds(self, place: int, step: int) -> bool:
         """See `Answers`."""

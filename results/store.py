@@ -53,6 +53,10 @@ TABLES: dict[str, type[BaseModel]] = {
 ROWS_AT_ONCE = 1 << 14
 UNIQUE = ("observation_id", "matched")
 """Columns of attributions in which a dictionary saves nothing."""
+_TEXT = json.JSONEncoder(ensure_ascii=False)
+_MEMBER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+_NESTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=as_json)
+"""Made once: `json.dumps` makes one for each value."""
 SCALARS = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 
 
@@ -248,7 +252,7 @@ def _as_json(name: str, column: pa.Array, nested: bool) -> pa.Array:
         values = column
     elif pa.types.is_string(column.type):
         coded = column.dictionary_encode()
-        quoted = pa.array([json.dumps(text, ensure_ascii=False) for text in coded.dictionary.to_pylist()], pa.string())
+        quoted = pa.array([_TEXT.encode(text) for text in coded.dictionary.to_pylist()], pa.string())
         values = quoted.take(coded.indices)
     else:
         values = pc.cast(column, pa.string())
@@ -342,7 +346,7 @@ def _plain(value: Any, nested: bool) -> Any:  # noqa: ANN401  # JSON is what it 
         return value
     if value == ():
         return "[]"
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=as_json)
+    return _NESTED.encode(value)
 
 
 def _write_json(path: Path, record: BaseModel) -> None:
@@ -357,10 +361,10 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
     for name in sorted(data):
         value = data[name]
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            items = ",\n  ".join(json.dumps(item, sort_keys=True, ensure_ascii=False) for item in value)
+            items = ",\n  ".join(map(_MEMBER.encode, value))
             yield f" {json.dumps(name)}: [\n  {items}\n ]"
         else:
-            yield f" {json.dumps(name)}: {json.dumps(value, sort_keys=True, ensure_ascii=False)}"
+            yield f" {json.dumps(name)}: {_MEMBER.encode(value)}"
 
 
 def _finish(temporary: Path, path: Path) -> None:
