@@ -85,19 +85,22 @@ def _draw(trial: Trial, steps: Sequence[StepExecution]) -> list[StepExecution]:
     late = int(trial.latency_s * NANO)
     began = min(step.started_ns or 0 for step in ran)
     ended = max(step.ended_ns or step.started_ns or 0 for step in ran) + late
-    taken = [(step.started_ns or 0, (step.ended_ns or 0) + late) for step in malicious]
+    taken = np.zeros((len(malicious) + WINDOWS, 2), dtype=np.int64)
+    taken[: len(malicious)] = [(step.started_ns or 0, (step.ended_ns or 0) + late) for step in malicious]
     seed = hashlib.sha256(f"windows/{trial.seed}".encode()).digest()
     draw = random.Random(int.from_bytes(seed[:8], "big"))  # noqa: S311  # where to look, no secret
-    found = []
+    found: list[StepExecution] = []
     for number in range(WINDOWS):
         lender = draw.choice(lenders)
         length = (lender.ended_ns or 0) - (lender.started_ns or 0)
         if ended - began <= length + late:
             continue
         start = draw.randrange(began, ended - length - late)
-        free = all(start > high or start + length + late < low for low, high in taken)
+        place = len(malicious) + len(found)
+        low, high = taken[:place, 0], taken[:place, 1]
+        free = bool(((start > high) | (start + length + late < low)).all())
         if free:
-            taken.append((start, start + length + late))
+            taken[place] = start, start + length + late
             found.append(
                 lender.model_copy(
                     update={
