@@ -1,6 +1,6 @@
 """`pipelines/campaigns/<id>.yaml`: what is to be compared, how often, and when it is enough."""
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from results.documents import Definition
 from results.records import Slug, Text
@@ -32,8 +32,17 @@ class Stopping(Definition):
     """Metric that the pairs are compared by."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """Chance that any pair is called different although it is not, over all looks and pairs."""
-    smallest_difference: float = Field(default=0.1, gt=0, le=1)
+    smallest_difference: float = Field(default=0.1, gt=0, lt=1)
     """Differences below this need not be found."""
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, metric: str) -> str:
+        from results.ledger import METRICS  # slow to import
+
+        if metric not in METRICS:  # else the campaign would stop in its second repetition, by this
+            raise ValueError(f"one of {', '.join(METRICS)}")
+        return metric
 
 
 class CampaignDefinition(Definition):

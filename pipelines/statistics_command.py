@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from results.records import Rate
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
+FEWER = {"techniques": "One technique shows nothing about others: leave it out to see how many it takes."}
+ONE = "Name one of these."
 WORDS = {
     "no_difference_shown": "no difference shown",
     "not_comparable": "not comparable",
@@ -43,7 +45,7 @@ def compare(
 
     with explaining(as_json):
         if metric not in (None, *COMPARED, DELAY):
-            raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join((*COMPARED, DELAY))}.")
+            raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join((*COMPARED, DELAY))}. {ONE}")
         books = _books(campaigns)
         require_same(books)
         watched = {trial: steps for book in books for trial, steps in book.watched.items()}
@@ -127,7 +129,7 @@ def gap(
 
     with explaining(as_json):
         if metric not in METRICS:
-            raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join(METRICS)}.")
+            raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join(METRICS)}. {ONE}")
         first, second = _books([public, variants])
         found = gaps(first, second, metric)
         if as_json:
@@ -151,15 +153,15 @@ def power(
     first: Annotated[float, typer.Option(help="Rate that the first product is thought to have, e.g. 0.7.")],
     second: Annotated[float, typer.Option(help="Rate that the second is thought to have.")],
     techniques: Annotated[
-        int | None, typer.Option(min=2, help="Techniques at hand; how many are needed if not given.")
+        int | None, typer.Option(help="Techniques at hand, 2 or more; how many are needed if not given.")
     ] = None,
-    repetitions: Annotated[int, typer.Option(min=1, help="Executions of each.")] = 1,
+    repetitions: Annotated[int, typer.Option(help="Executions of each, 1 or more.")] = 1,
     stability: Annotated[
         float, typer.Option(help="Share of an answer's variance that stays when a step is repeated (alpha).")
     ] = 0.8,
     agreement: Annotated[float, typer.Option(help="Correlation of the two products over techniques.")] = 0.3,
-    pairs: Annotated[int, typer.Option(min=1, help="Pairs of products that are compared at once (Holm).")] = 1,
-    wanted: Annotated[float, typer.Option(min=0.01, max=0.999, help="Power that is wanted.")] = 0.8,
+    pairs: Annotated[int, typer.Option(help="Pairs of products that are compared at once (Holm).")] = 1,
+    wanted: Annotated[float, typer.Option(help="Power that is wanted, 0.01 to 0.999.")] = 0.8,
     as_json: AsJson = False,
 ) -> None:
     """How many techniques and repetitions it takes to tell two products apart, or what those at hand can tell."""
@@ -167,6 +169,13 @@ def power(
     from results.power import power as power_of
 
     with explaining(as_json):
+        for name, value, least in (("techniques", techniques, 2), ("repetitions", repetitions, 1), ("pairs", pairs, 1)):
+            if value is not None and value < least:
+                raise EvaluationError(
+                    f"pij power: --{name}: found {value}; allowed: {least} or more. {FEWER.get(name, 'Give a number.')}"
+                )
+        if not 0.01 <= wanted <= 0.999:
+            raise EvaluationError(f"pij power: --wanted: found {wanted}; allowed: 0.01 to 0.999. Give a share, as 0.8.")
         question = Question(first, second, stability, agreement, LEVEL / pairs).checked()
         found: dict[str, float | int | None] = {
             "techniques_needed": techniques_needed(question, repetitions, wanted),

@@ -5,16 +5,18 @@ journal: none is ever taken back.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from results.adjudication import adjudications, require_verdict
 from results.errors import EvaluationError
-from results.journal import EntryKind, append, head, read_journal
+from results.journal import JOURNAL, EntryKind, append, head, read_journal
 from results.people import Dispute, People, Window
 from results.registration import standing
 from results.store import read_summary
 
-DAY_NS = 86_400 * 1_000_000_000
+NANO = 1_000_000_000
+DAY_NS = 86_400 * NANO
 
 
 def open_window(folder: Path, product: str, days: float, now_ns: int) -> Window:
@@ -58,8 +60,13 @@ def dispute(
     require_verdict(folder, trial_id, step_id)
     found = window(folder)
     if found is None or now_ns >= found.until_ns:
-        state = "is over" if found else "was never opened (`pij preview` opens it)"
-        raise EvaluationError(f"{folder}: the dispute window {state}; allowed: objections while it is open.")
+        ended = datetime.fromtimestamp(found.until_ns // NANO, UTC).isoformat(" ", "minutes") if found else ""
+        state = f"one that is over since {ended}" if found else "none: it was never opened"
+        raise EvaluationError(
+            f"{folder / JOURNAL}: dispute window: found {state}; allowed: objections while it is open. Ask the "
+            f"evaluator to open it{' again' if found else ''}: "
+            f"`pij preview {folder.name} --product ID --to FOLDER --days DAYS`."
+        )
     if not author.strip() or not reason.strip():
         raise EvaluationError("--author, --reason: found nothing; allowed: some words. Say who objects, and why.")
     about = {"trial_id": trial_id, "step_id": step_id, "author": author.strip(), "reason": reason.strip()}

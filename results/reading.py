@@ -28,6 +28,8 @@ class Book:
     """The trials whose record is at hand."""
     watched: Mapping[str, Mapping[str, float]]
     """Trial id -> step id -> seconds watched after the step; of the trials whose steps are at hand."""
+    folder: Path | None = None
+    """Where it was read from."""
 
     def identity(self) -> dict[str, str]:
         """What decides whether it can be compared: field -> value."""
@@ -36,6 +38,12 @@ class Book:
             digests = {"plan_digest": trial.plan_digest, "environment_digest": trial.environment_digest}
         own = ("plan", "environment", "attack_release", "scorer_version", "seed")
         return digests | {name: str(getattr(self.summary, name)) for name in own}
+
+    def place_of(self, field: str) -> str:
+        """The file that says one of the `identity`'s fields, for messages; the campaign's name if it was not read."""
+        if self.folder is None:
+            return self.name
+        return str(self.folder / ("trials/*/trial.json" if field.endswith("_digest") else "summary.json"))
 
     def arms(self) -> list[ArmSummary]:
         """Its product arms."""
@@ -46,8 +54,14 @@ def read_book(folder: Path) -> Book:
     """Read a scored campaign.
 
     Raises:
-        EvaluationError: it was not scored, or by a scorer that measured less.
+        EvaluationError: there is no such campaign, it was not scored, or by a scorer that measured less.
     """
+    if not folder.is_dir():
+        there = ", ".join(sorted(one.parent.name for one in folder.parent.glob("*/summary.json"))) or "none yet"
+        raise EvaluationError(
+            f"{folder}: found no such campaign; allowed: {there} (scored ones in {folder.parent}), or a folder of "
+            "results or published data. Name one of these, or run it first: `pij run`."
+        )
     for name in ("summary.json", "verdicts.parquet"):
         if not (folder / name).is_file():
             raise EvaluationError(
@@ -62,7 +76,7 @@ def read_book(folder: Path) -> Book:
             trials[line.trial_id] = read_trial(place)
             if (place / "steps.parquet").is_file():
                 watched[line.trial_id] = watched_s(trials[line.trial_id], read_steps(place))
-    return Book(summary.campaign, summary, tuple(read_verdicts(folder)), trials, watched)
+    return Book(summary.campaign, summary, tuple(read_verdicts(folder)), trials, watched, folder)
 
 
 def require_same(books: Sequence[Book], fields: Sequence[str] = SAME) -> None:
@@ -75,9 +89,9 @@ def require_same(books: Sequence[Book], fields: Sequence[str] = SAME) -> None:
     for field in fields:
         values: dict[str, list[str]] = {}
         for book in books:
-            values.setdefault(book.identity()[field], []).append(book.name)
+            values.setdefault(book.identity()[field], []).append(book.place_of(field))
         if len(values) > 1:
-            shown = "; ".join(f"{value[:40]} in {', '.join(names)}" for value, names in sorted(values.items()))
+            shown = "; ".join(f"{value[:40]} in {', '.join(places)}" for value, places in sorted(values.items()))
             found.append(f"{field}: found {shown}")
     if found:
         raise EvaluationError(

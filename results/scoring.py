@@ -123,17 +123,20 @@ def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, 
             values.setdefault(str(getattr(trial, field)), []).append(name)
         if len(values) > 1:
             found = "; ".join(f"{value[:40]} in {', '.join(names)}" for value, names in sorted(values.items()))
-            raise EvaluationError(f"{folder}: {field} differs between trials: found {found}; allowed: one for all.")
+            raise EvaluationError(
+                f"{folder / 'trials'}/*/trial.json: {field}: found {found}; allowed: one for all trials of a campaign. "
+                "Take out the trials that are not the campaign's, or run it again with `--fresh`."
+            )
     for name, trial in trials.items():
         if trial.attack_release != campaign.attack_release:
             raise EvaluationError(
-                f"{folder / 'trials' / name}: attack_release: found {trial.attack_release}; allowed: "
+                f"{folder / 'trials' / name / 'trial.json'}: attack_release: found {trial.attack_release}; allowed: "
                 f"{campaign.attack_release}, with which the campaign was begun. Run it again with `--fresh`."
             )
     if catalogue.release != campaign.attack_release:
         raise EvaluationError(
-            f"{folder / 'attack.json'}: found ATT&CK {catalogue.release}; allowed: {campaign.attack_release}, with "
-            "which the campaign was run."
+            f"{folder / 'attack.json'}: release: found {catalogue.release}; allowed: {campaign.attack_release}, with "
+            "which the campaign was begun. Put that release's file back, or run the campaign again with `--fresh`."
         )
 
 

@@ -37,20 +37,28 @@ class Rule:
     first_look: int = 2
     """No look before so many repetitions: one of them shows nothing about stability."""
 
-    def checked(self) -> "Rule":
+    def checked(self, where: str = "stopping rule") -> "Rule":
         """Itself, if it makes sense.
+
+        Args:
+            where: file and field that it was read from, for messages.
 
         Raises:
             EvaluationError: a value lies outside its range.
         """
         if not 1 <= self.first_look <= self.looks:
             raise EvaluationError(
-                f"stopping rule: first_look: found {self.first_look}; allowed: 1 to looks ({self.looks}). Lower it."
+                f"{where}: first_look: found {self.first_look}; allowed: 1 to looks ({self.looks}). Lower it."
             )
         if not 0 < self.level < 0.5:
-            raise EvaluationError(f"stopping rule: level: found {self.level}; allowed: between 0 and 0.5, e.g. 0.05.")
+            raise EvaluationError(
+                f"{where}: level (alpha): found {self.level}; allowed: above 0 and below 0.5. Give one such as 0.05."
+            )
         if self.margin is not None and not 0 < self.margin < 1:
-            raise EvaluationError(f"stopping rule: margin: found {self.margin}; allowed: between 0 and 1, or none.")
+            raise EvaluationError(
+                f"{where}: margin (smallest_difference): found {self.margin}; allowed: above 0 and below 1, or none. "
+                "Give one such as 0.1."
+            )
         return self
 
 

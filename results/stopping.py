@@ -13,6 +13,9 @@ from results.records import Record, Verdict
 from results.sequential import Decision, Look, Rule, decide_all
 from results.store import read_steps, read_trial, read_verdicts, sealed_trials
 
+CAMPAIGN = "campaign.json"
+"""Where a campaign's rule is."""
+
 
 class Settled(Record):
     """A pair of arms that needs no further repetition."""
@@ -38,9 +41,12 @@ def settled_pairs(folder: Path, arms: Sequence[str], metric: str, rule: Rule, do
     Raises:
         EvaluationError: there is no such metric, or the rule makes no sense.
     """
+    file = folder / CAMPAIGN
     if metric not in METRICS:
-        raise EvaluationError(f"stopping: metric: found {metric!r}; allowed: {', '.join(METRICS)}. Name one of these.")
-    rule.checked()
+        raise EvaluationError(
+            f"{file}: stopping.metric: found {metric!r}; allowed: {', '.join(METRICS)}. Name one of these."
+        )
+    rule.checked(f"{file}: stopping")
     grids = _grids(folder, arms)
     history: list[dict[tuple[str, str], Look]] = []
     found: dict[tuple[str, str], Settled] = {}

@@ -66,5 +66,6 @@ def test_an_arm_that_never_ran_settles_nothing(folder):
 
 
 def test_an_unknown_metric_is_refused_by_name(folder):
-    with pytest.raises(EvaluationError, match=r"stopping: metric: found 'speed'; allowed: prevented, alerted"):
+    told = r"campaign\.json: stopping\.metric: found 'speed'; allowed: prevented, alerted"
+    with pytest.raises(EvaluationError, match=told):
         settled_pairs(folder, ARMS, "speed", RULE, done=3)

@@ -1,0 +1,143 @@
+"""What can't be compared or asked is refused by file, field, what was found, what is allowed, and how to mend it."""
+
+import json
+import re
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from attacks.catalogue import load_catalogue
+from pipelines.command import app
+from results.disputes import dispute, open_window
+from results.errors import EvaluationError
+from results.reading import read_book, require_same
+from results.scoring import _require_comparable, score_campaign
+from results.sequential import Rule
+from results.stopping import settled_pairs
+from results.store import read_campaign, read_trial, sealed_trials
+from tests.campaign_builder import BEGAN, build_campaign
+
+OTHER = "enterprise 17.0"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return build_campaign(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    folder = build_campaign(tmp_path_factory.mktemp("runs"))
+    score_campaign(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def of_folder(folder):
+    """(campaign, catalogue, trials) as scoring reads them."""
+    trials = {path.name: read_trial(path) for path in sealed_trials(folder)}
+    return read_campaign(folder), load_catalogue(), trials
+
+
+def test_what_was_measured_alike_is_comparable(folder, of_folder):
+    _require_comparable(folder, *of_folder)
+
+
+def test_trials_of_two_attack_releases_are_refused_by_the_trials_names(folder, of_folder):
+    campaign, catalogue, trials = of_folder
+    mixed = trials | {"eyes-default-r1": trials["eyes-default-r1"].model_copy(update={"attack_release": OTHER})}
+    with pytest.raises(EvaluationError) as refused:
+        _require_comparable(folder, campaign, catalogue, mixed)
+    told = str(refused.value)
+    assert told.startswith(f"{folder}/trials/*/trial.json: attack_release: found {OTHER} in eyes-default-r1; ")
+    assert "allowed: one for all trials of a campaign. Take out the trials" in told
+
+
+def test_trials_of_another_attack_release_than_their_campaign_are_refused(folder, of_folder):
+    """All trials agree with each other: only the campaign's own record says otherwise."""
+    campaign, catalogue, trials = of_folder
+    moved = {name: one.model_copy(update={"attack_release": OTHER}) for name, one in trials.items()}
+    with pytest.raises(EvaluationError) as refused:
+        _require_comparable(folder, campaign, catalogue, moved)
+    first = next(iter(trials))
+    assert str(refused.value) == (
+        f"{folder}/trials/{first}/trial.json: attack_release: found {OTHER}; allowed: {campaign.attack_release}, with "
+        "which the campaign was begun. Run it again with `--fresh`."
+    )
+
+
+def test_a_catalogue_of_another_attack_release_than_the_campaign_is_refused(folder, of_folder):
+    """Else names would be read by another release than the one that the trials were run with."""
+    campaign, catalogue, trials = of_folder
+    with pytest.raises(EvaluationError) as refused:
+        _require_comparable(folder, campaign, catalogue.model_copy(update={"release": OTHER}), trials)
+    assert str(refused.value) == (
+        f"{folder}/attack.json: release: found {OTHER}; allowed: {campaign.attack_release}, with which the campaign "
+        "was begun. Put that release's file back, or run the campaign again with `--fresh`."
+    )
+
+
+@pytest.mark.parametrize("change", [{"metric": "speed"}, {"level": 0.7}, {"margin": 2.0}])
+def test_a_stopping_rule_that_makes_no_sense_is_refused_by_its_file(scored, change):
+    rule = Rule(looks=2, **{name: value for name, value in change.items() if name != "metric"})
+    with pytest.raises(EvaluationError) as refused:
+        settled_pairs(scored, ["eyes-default", "gate-default"], change.get("metric", "alerted"), rule, done=2)
+    (field, found), told = *change.items(), str(refused.value)
+    assert re.match(rf"{re.escape(str(scored))}/campaign\.json: stopping[.:] ?{field}\b.*: found '?{found}'?; ", told)
+    assert re.search(r"allowed: .*\. (Name|Give) one ", told)
+
+
+def test_campaigns_that_were_not_measured_alike_are_refused_by_their_files(scored, tmp_path):
+    shutil.copytree(scored, tmp_path / "other")
+    path = tmp_path / "other" / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seed": 5}))
+    with pytest.raises(EvaluationError) as refused:
+        require_same([read_book(scored), read_book(tmp_path / "other")])
+    seed = read_book(scored).summary.seed
+    told = f"seed: found {seed} in {scored / 'summary.json'}; 5 in {path}. Allowed: the same in all. Run them from one "
+    assert told in str(refused.value)
+
+
+def test_an_objection_after_the_window_says_who_can_open_it_again(scored):
+    until = open_window(scored, "eyes", 0, BEGAN).until_ns
+    with pytest.raises(EvaluationError) as refused:
+        dispute(scored, "eyes-default-r1", "wipe", "Vendor", "too late", [], until)
+    told = str(refused.value)
+    assert told.startswith(f"{scored}/journal.jsonl: dispute window: found one that is over since 20")
+    assert told.endswith("to open it again: `pij preview demo --product ID --to FOLDER --days DAYS`.")
+
+
+def said(*words):
+    found = CliRunner().invoke(app, list(words))
+    assert found.exit_code == 2
+    return found.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--techniques", "1", "found 1; allowed: 2 or more. One technique shows nothing about others: leave it out"),
+        ("--repetitions", "0", "found 0; allowed: 1 or more. Give "),
+        ("--pairs", "0", "found 0; allowed: 1 or more. Give "),
+        ("--wanted", "1", "found 1.0; allowed: 0.01 to 0.999. Give a share"),
+    ],
+)
+def test_a_question_of_power_out_of_range_is_refused_in_our_own_words(option, value, told):
+    output = said("power", "--first", "0.7", "--second", "0.5", option, value)
+    assert output.startswith(f"pij power: {option}: {told}")
+
+
+def test_an_unknown_metric_is_refused_with_what_to_name(scored, monkeypatch):
+    monkeypatch.setenv("PIJ_RUNS", str(scored.parent))
+    for words in (("compare", "demo"), ("gap", "demo", "demo")):
+        output = said(*words, "--metric", "bogus")
+        assert re.match(r"--metric: found 'bogus'; allowed: \w+, .*\. Name one of these\.", output)
+
+
+@pytest.mark.parametrize("words", [("gap", "demo", "dmeo"), ("compare", "dmeo"), ("rank", "dmeo")])
+def test_a_mistyped_campaign_is_refused_with_those_that_there_are(scored, monkeypatch, words):
+    monkeypatch.setenv("PIJ_RUNS", str(scored.parent))
+    output = said(*words)
+    assert output.startswith(f"{scored.parent}/dmeo: found no such campaign; allowed: demo (scored ones in ")
+    assert "Name one of these, or run it first: `pij run`." in output
