@@ -4,12 +4,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.terminal import explaining, named_paths, print_json, print_table, visible
 from results.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from results.people import Standing
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
 Definition = Annotated[
@@ -118,10 +121,7 @@ def people(
         if as_json:
             print_json(found.model_dump(mode="json"))
             return
-        standing = found.registration
-        typer.echo(f"registered: {standing.commitment or 'never'}{' (holds)' if standing.holds else ''}")
-        for words in (*(f"{trial} began before the registration" for trial in standing.early), *standing.departures):
-            typer.echo(visible(f"  {words}"))
+        _show_standing(found.registration)
         if found.window:
             typer.echo(f"vendors may object until {_moment(found.window.until_ns)}")
         rows = [
@@ -134,6 +134,26 @@ def people(
             typer.echo(visible(f"dispute {one.number}: {one.trial_id}/{one.step_id}, {one.author}: {one.reason}"))
             for words in one.answers:
                 typer.echo(visible(f"  {words}"))
+
+
+def _show_standing(found: "Standing") -> None:
+    """The words of the published page, a line each."""
+    from results.people_page import standing_view
+    from results.wording import words
+
+    say = words("en")
+    view = standing_view(found, say)
+    lines = [f"registered: {f'{view.when} sha256 {view.commitment}' if view.commitment else 'never'}"]
+    if view.commitment:
+        lines += [f"signature: {view.signature}"]
+    if view.commitment or view.lines:
+        lines += [f"{say['as_registered']}: {view.as_registered}", *(f"  {line}" for line in view.lines)]
+    if view.more:
+        lines += [f"  {view.more} `pij people --json`"]
+    lines += [f"  {view.restarts}"] if view.restarts else []
+    lines += [f"{say['as_scored']}: {view.as_scored}"] if view.commitment else []
+    for line in lines:
+        typer.echo(visible(line))
 
 
 def preview(

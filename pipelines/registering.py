@@ -12,19 +12,18 @@ from results.journal import EntryKind, append
 from results.paths import runs_folder, shown
 from results.records import SCORER_VERSION
 from results.registration import (
+    CONTEXT,
     REGISTRATION,
     Registration,
     RegistrationSignature,
     committed,
     departures,
     methodology_digest,
+    pace_facts,
     read_registration,
     write_registration,
 )
 from results.store import sealed_trials
-
-CONTEXT = b"pij registration 1\n"
-"""Signed in front of the commitment."""
 
 
 def register_campaign(
@@ -79,11 +78,12 @@ def require_registered(prepared: Prepared, folder: Path) -> None:
         "definition", "plan_digest", "environment", "environment_digest", "attack_release", "scorer_version",
         "methodology",
     )  # fmt: skip
-    found = departures(registration, {name: str(getattr(now, name)) for name in fields}, now.products, now.seeds)
+    facts = {name: str(getattr(now, name)) for name in fields} | pace_facts(now.pace)
+    found = departures(registration, facts, now.products, now.seeds)
     if found:
         raise EvaluationError(
-            f"{shown(folder / REGISTRATION)}: found {'; '.join(found)}; allowed: what was registered "
-            f"({registration.commitment[:12]}). Go back to it, or run it unregistered under another name (--as NAME)."
+            f"{shown(folder / REGISTRATION)}: found {'; '.join(one.said() for one in found)}; allowed: what was "
+            f"registered ({registration.commitment[:12]}). Go back to it, or run it unregistered under another name (--as NAME)."
         )
 
 
@@ -106,6 +106,7 @@ def _registration(prepared: Prepared, now_ns: int) -> Registration:
     return Registration(
         campaign=prepared.definition.id,
         definition=_digest(definition),
+        pace=prepared.pace(),
         plan=None if prepared.held_out else prepared.plan.id,
         plan_digest=prepared.plan_digest,
         held_out=prepared.held_out,

@@ -16,6 +16,7 @@ from pipelines.campaign import Prepared, TrialPlan
 from pipelines.registering import require_registered, restart
 from pipelines.trial import run_trial
 from results.attack import write_catalogue
+from results.decisions import CHANGED, note_decision
 from results.errors import EvaluationError, Interrupted
 from results.paths import shown
 from results.store import read_campaign, sealed_trials, write_campaign
@@ -86,6 +87,10 @@ def open_campaign(prepared: Prepared, runs: Path, fresh: bool) -> Path:
                 "have changed, and results of the two can't be compared. Use --fresh to set the old results aside, "
                 "or --as NAME for another folder."
             )
+        if before.pace is not None and before.pace != prepared.pace():
+            words = [one.model_dump_json() for one in (before.pace, prepared.pace())]
+            reason = "it was resumed with another budget or number of retries"
+            note_decision(folder, {"decision": CHANGED, "before": words[0], "after": words[1], "reason": reason})
     else:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
         write_catalogue(folder / "attack.json", prepared.catalogue)

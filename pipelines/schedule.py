@@ -5,7 +5,6 @@ so far have shown decides who runs in the next one, and every such decision is w
 trials, so that a reader sees why an arm has fewer trials than another.
 """
 
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -15,8 +14,7 @@ from pathlib import Path
 
 from pipelines.campaign import TrialPlan, kept_apart, locks
 from pipelines.run import CampaignRun
-from results.errors import EvaluationError
-from results.paths import DECISIONS
+from results.decisions import LEFT_OUT, SETTLED, note_decision
 from results.scoring import score_campaign
 from results.sequential import Rule
 from results.stopping import settled_pairs
@@ -92,7 +90,8 @@ class Schedule:
             job.run.folder,
             {
                 "trial": job.trial.trial_id,
-                "decision": "not run",
+                "decision": LEFT_OUT,
+                "budget_minutes": budget,
                 "reason": f"the budget of {budget:g} minutes: {spent_s / 60:.1f} were spent, and it would take about "
                 f"{expected_s / 60:.1f}",
             },
@@ -149,7 +148,7 @@ class Schedule:
         )  # fmt: skip
         found = settled_pairs(run.folder, arms, definition.stopping.metric, rule, done=repetition - 1)
         for pair in found:
-            note_decision(run.folder, {"decision": "settled"} | pair.model_dump(mode="json"))
+            note_decision(run.folder, {"decision": SETTLED} | pair.model_dump(mode="json"))
         settled = {frozenset((pair.first, pair.second)) for pair in found}
         return {one for one in arms if all({one, other} in settled for other in arms if other != one)}
 
@@ -172,21 +171,6 @@ def _drawn(runs: tuple[CampaignRun, ...], jobs: list[Job]) -> list[Job]:
         random.Random(f"order/{seed}/{repetition}").shuffle(block)  # noqa: S311  # order, not secrets
         ordered += block
     return ordered
-
-
-def note_decision(folder: Path, decision: dict[str, object]) -> None:
-    """Append a decision to the campaign's schedule, once."""
-    line = json.dumps(decision, sort_keys=True, ensure_ascii=False)
-    path = folder / DECISIONS
-    try:
-        before = path.read_text("utf-8").splitlines() if path.is_file() else []
-        if line not in before:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-    except OSError as error:
-        raise EvaluationError(
-            f"{path}: {error.strerror}; make room or correct the permissions, then run again."
-        ) from error
 
 
 def run_plain(schedule: Schedule) -> tuple[Summary, ...]:

@@ -5,27 +5,23 @@ out the public key on the telephone.
 """
 
 import base64
-import binascii
 import hashlib
 import os
 from pathlib import Path
 
 import typer
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
 
 from results.documents import Definition
 from results.errors import ContentError, Problem
+from results.signatures import ALGORITHM, PREFIX, objection, public_text, read_public
 
-PREFIX = "pij1:"
-"""Before a public key as text."""
 CONTEXT = b"pij submission 1\n"
 """Signed in front of the manifest, so that the signature is of no use for anything else."""
 
@@ -87,7 +83,7 @@ def sign(path: Path, manifest: bytes) -> Signature:
     if not isinstance(key, Ed25519PrivateKey):
         raise _problem(path, type(key).__name__, "an Ed25519 private key in PEM", "Make one: pij product key.")
     return Signature(
-        algorithm="ed25519",
+        algorithm=ALGORITHM,
         public_key=public_text(key.public_key()),
         signature=base64.b64encode(key.sign(CONTEXT + manifest)).decode(),
     )
@@ -95,16 +91,7 @@ def sign(path: Path, manifest: bytes) -> Signature:
 
 def signature_objection(signature: Signature, manifest: bytes) -> tuple[str, str] | None:
     """(found, allowed) if a signature does not hold for a manifest; None if it does."""
-    if signature.algorithm != "ed25519":
-        return signature.algorithm[:40], "ed25519"
-    try:
-        key = read_public(signature.public_key)
-        key.verify(base64.b64decode(signature.signature, validate=True), CONTEXT + manifest)
-    except (ValueError, binascii.Error) as error:
-        return str(error)[:100], "a public key and a signature in base64"
-    except InvalidSignature:
-        return "a signature that does not hold for this manifest", "the signature of these very bytes"
-    return None
+    return objection(signature.algorithm, signature.public_key, signature.signature, CONTEXT + manifest)
 
 
 def known_key(given: str) -> str:
@@ -120,22 +107,6 @@ def known_key(given: str) -> str:
     except (OSError, ValueError) as error:
         allowed = f"{PREFIX}… as `pij product key` prints it, or a file that holds it"
         raise _problem(path, str(error)[:100], allowed, "Ask the vendor for the public key.") from None
-
-
-def read_public(text: str) -> Ed25519PublicKey:
-    """A public key from its text.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not text.startswith(PREFIX):
-        raise ValueError(f"no public key (it begins with {PREFIX})")
-    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.removeprefix(PREFIX), validate=True))
-
-
-def public_text(key: Ed25519PublicKey) -> str:
-    """A public key as text."""
-    return PREFIX + base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
 
 def fingerprint(public: str) -> str:

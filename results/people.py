@@ -49,6 +49,36 @@ class Window(Record):
     """How many views were given to vendors."""
 
 
+class Departure(Record):
+    """One thing that is not as registered."""
+
+    field: str
+    """What: a field of the registration, or `product`, `seed`, `unplanned`, `signature`, `journal` …"""
+    subject: str | None = None
+    """The trial or arm that it is about; None: the whole campaign."""
+    registered: str | None = None
+    """As registered, shortened; None if it was not registered at all."""
+    found: str | None = None
+    """As it is, shortened."""
+
+    def said(self) -> str:
+        """In a sentence, for a terminal."""
+        about = f"{self.subject}: " if self.subject else ""
+        return f"{about}{self.field}: registered as {self.registered or 'nothing'}, now {self.found or 'nothing'}"
+
+
+class ScoredAnew(Record):
+    """The scorer is not the one that was registered; the trials may be those all the same."""
+
+    registered_version: str
+    version: str
+    registered_methodology: str
+    """SHA-256 over the scorer's sources."""
+    methodology: str
+    is_later: bool
+    """Of a higher version, as a scorer is that was mended since; else it is another one of unknown order."""
+
+
 class Standing(Record):
     """How a campaign stands to its registration."""
 
@@ -56,17 +86,29 @@ class Standing(Record):
     """None: it was never registered."""
     commitment: str | None
     signed_by: str | None
-    """Public key; that it is the evaluator's must be learnt another way."""
+    """Public key of a signature that holds; that it is the evaluator's must be learnt another way."""
+    forged_key: str | None = None
+    """Public key that is named beside a signature which does not hold."""
     in_journal: bool
     """The journal holds the same commitment."""
     early: tuple[str, ...]
     """Trials that began before the registration."""
-    departures: tuple[str, ...]
-    """What was run otherwise than registered, in words."""
+    missing: tuple[str, ...] = ()
+    """Registered trials that are not sealed, and that no rule of the campaign left out."""
+    departures: tuple[Departure, ...]
+    """What was run otherwise than registered."""
+    not_recorded: dict[str, int] = {}
+    """What cannot be told, because an older pij did not write it down -> in how many trials (0: the campaign)."""
+    scored_anew: ScoredAnew | None = None
+    """Set if another scorer than the registered one made the scores. It is no departure of the trials."""
     restarts: int
     """How often results were set aside after the registration, and the campaign begun again."""
     holds: bool
-    """Registered before the first trial, and run as registered."""
+    """Registered before the first trial, every trial run as registered, and enough recorded to tell."""
+
+    def is_unrefuted(self) -> bool:
+        """Nothing speaks against it, though not everything was recorded that could."""
+        return self.commitment is not None and not (self.early or self.missing or self.departures)
 
 
 class People(Record):

@@ -157,18 +157,23 @@ def _own_summary(summary: Summary, own: set[str], product: str) -> Summary:
             "cells": tuple(one for one in summary.cells if one.trial_id in own),
             "missing_trials": tuple(n for n in summary.missing_trials if n.startswith((f"{product}-", "control-r"))),
             "comparison": None,
-            "people": _own_people(people, own) if people else None,
+            "people": _own_people(people, own, product) if people else None,
         }
     )
 
 
-def _own_people(people: People, own: set[str]) -> People:
-    about = tuple(words for words in people.registration.departures if not words.startswith(("trial ", "arm ")))
-    mine = tuple(w for w in people.registration.departures if any(w.startswith(f"trial {name}:") for name in own))
-    registration = people.registration.model_copy(
+def _own_people(people: People, own: set[str], product: str) -> People:
+    record = people.registration
+    ours = own | {one for one in record.missing if one.startswith((f"{product}-", "control-r"))}
+    about = tuple(
+        one for one in record.departures
+        if one.subject is None or one.subject in ours or one.subject.startswith(f"{product}-")
+    )  # fmt: skip
+    registration = record.model_copy(
         update={
-            "early": tuple(name for name in people.registration.early if name in own),
-            "departures": (*about, *mine),
+            "early": tuple(name for name in record.early if name in ours),
+            "missing": tuple(name for name in record.missing if name in ours),
+            "departures": about,
         }
     )
     return people.model_copy(

@@ -224,6 +224,7 @@ class ResourceSample(Record):
     memory_peak_bytes: int | None = None
     """Highest so far; None where the kernel does not say."""
     disk_read_bytes: int | None = None
+    """None where the kernel counts no bytes of disks; records of before December 2026 hold 0 there."""
     disk_write_bytes: int | None = None
     network_in_bytes: int | None = None
     """None for a container without a network namespace of its own."""
@@ -342,13 +343,26 @@ class Trial(Record):
 
 
 class Pace(Record):
-    """What decides how many trials come about, besides plan and repetitions: changed after a look at the scores, it
-    would be optional stopping."""
+    """What decides how many trials come about, besides plan and repetitions.
+
+    Changed after a look at the scores, it would be optional stopping.
+    """
 
     budget_minutes: float | None
     """None: no limit."""
     retries: int
     """Of a trial that failed through no fault of the product."""
+
+
+class StoppingRule(Record):
+    """By which a pair of arms is settled before all repetitions are run."""
+
+    metric: str
+    """One of `results.ledger.METRICS`."""
+    alpha: float
+    """Chance at most that any pair is called different although it is not, over all looks and pairs."""
+    smallest_difference: float
+    """Products whose difference surely lies within it are called alike."""
 
 
 class Campaign(Record):
@@ -373,6 +387,8 @@ class Campaign(Record):
     """Nothing of the plan is published but its digest; see `results.held_out` and `pij verify`."""
     pace: Pace | None = None
     """As it was begun; None if written by an older pij."""
+    stopping: StoppingRule | None = None
+    """Its stopping rule; None without one, and in campaigns of before there was this field."""
 
 
 class Kind(StrEnum):
@@ -470,6 +486,14 @@ class Verdict(Record):
     adjudicated_from: Outcome | None = None
     """The scorer's own outcome, where a person changed the verdict (`results.adjudication`); None: it stands."""
     adjudicated_from_category: Category | None = None
+    applicable: bool = True
+    """The product's class can see this kind of act. Its declaration alone says so (`sees` of the trial against
+    `data_components` of the step), before any evidence: what was seen never moves a step into a denominator or out of
+    it. False: not counted in `applicable` and `common`, although the outcome may be `alerted`; see
+    `results.ledger.is_applicable`."""
+    received_s: float | None = None
+    """From the end of the step to the receipt of the first counted alert. Where no alert has a time of its own, this
+    is an upper bound of the delay. None without an alert, where a person ruled it, and in older verdicts."""
 
 
 def as_json(record: BaseModel) -> Any:  # noqa: ANN401  # JSON is what it is

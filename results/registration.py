@@ -8,18 +8,26 @@ its digest and named when it is opened.
 import ast
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from results.decisions import CHANGED, explained, read_decisions
 from results.errors import EvaluationError, RecordVersionError
-from results.journal import EntryKind, read_journal
-from results.people import Standing
-from results.records import READABLE_VERSIONS, SCHEMA_VERSION, SCORER_VERSION, Record, Trial
+from results.journal import Entry, EntryKind, read_journal
+from results.people import Departure, ScoredAnew, Standing
+from results.records import READABLE_VERSIONS, SCHEMA_VERSION, SCORER_VERSION, Pace, Record, Trial
+from results.signatures import objection
 from results.store import read_campaign, read_trial, sealed_trials
 
 REGISTRATION = "registration.json"
+CONTEXT = b"pij registration 1\n"
+"""Signed in front of the commitment."""
+SIGNER = b"pij submission 1\n"
+"""What `pij`'s one way to sign puts in front of everything."""
+SHOWN = 16
+"""Characters of a digest that a departure shows."""
 
 
 class RegistrationSignature(Record):
@@ -37,6 +45,8 @@ class Registration(Record):
     campaign: str
     definition: str
     """SHA-256 of the campaign file's content, title and pace left out."""
+    pace: Pace | None = None
+    """Budget and retries; None in a registration of an older pij, whose commitment does not cover them."""
     plan: str | None
     """None while it is held out."""
     plan_digest: str
@@ -66,7 +76,8 @@ def committed(registration: Registration) -> Registration:
 
 def commitment_of(registration: Registration) -> str:
     """SHA-256 over everything but the commitment and the signature."""
-    data = registration.model_dump(mode="json", exclude={"commitment", "signature"})
+    unknown = {"pace"} if registration.pace is None else set[str]()  # an older pij did not know the field
+    data = registration.model_dump(mode="json", exclude={"commitment", "signature"} | unknown)
     return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -132,78 +143,169 @@ def read_registration(folder: Path) -> Registration | None:
     return registration
 
 
+def pace_facts(pace: Pace | None) -> dict[str, str]:
+    """Budget and retries as a registration's fields are compared; none where they are unknown."""
+    if pace is None:
+        return {}
+    budget = "no limit" if pace.budget_minutes is None else f"{pace.budget_minutes:g}"
+    return {"budget_minutes": budget, "retries": str(pace.retries)}
+
+
 def departures(
     registration: Registration,
     found: Mapping[str, str],
     products: Mapping[str, str],
     seeds: Mapping[str, int],
-) -> list[str]:
-    """What is not as registered, in words.
+    subject: str | None = None,
+) -> list[Departure]:
+    """What is not as registered.
 
     Args:
         registration: what was decided.
-        found: field of the registration -> what is there now.
+        found: field of the registration -> what is there now; budget and retries as `pace_facts` gives them.
         products: arm -> digest, of the arms that are there now.
         seeds: trial -> seed.
+        subject: the trial that `found` is about.
     """
-    words = [
-        f"{field}: registered as {str(getattr(registration, field))[:16]}, now {value[:16]}"
-        for field, value in found.items()
-        if str(getattr(registration, field)) != value
+    pace = pace_facts(registration.pace)
+    facts = [(field, _fact(registration, pace, field), value) for field, value in found.items()]
+    differing = [
+        Departure(field=field, subject=subject, registered=then[:SHOWN], found=now[:SHOWN])
+        for field, then, now in facts
+        if then is not None and then != now
     ]
     for arm, digest in sorted(products.items()):
         registered = registration.products.get(arm)
         if registered != digest:
-            words.append(f"arm {arm}: registered as {(registered or 'nothing')[:16]}, now {digest[:16]}")
+            differing.append(Departure(field="product", subject=arm, registered=_cut(registered), found=digest[:SHOWN]))
     for trial, seed in sorted(seeds.items()):
-        if registration.seeds.get(trial) != seed:
-            words.append(f"trial {trial}: registered with seed {registration.seeds.get(trial, 'none')}, now {seed}")
-    return words
+        planned = registration.seeds.get(trial)
+        if planned != seed:
+            then = None if planned is None else str(planned)
+            differing.append(Departure(field="seed", subject=trial, registered=then, found=str(seed)))
+    return differing
+
+
+def _fact(registration: Registration, pace: Mapping[str, str], field: str) -> str | None:
+    """As registered; None for a budget or retries that an older pij did not register."""
+    return pace.get(field) if field in ("budget_minutes", "retries") else str(getattr(registration, field))
+
+
+def _cut(digest: str | None) -> str | None:
+    return digest[:SHOWN] if digest is not None else None
 
 
 def standing(folder: Path) -> Standing:
     """How the sealed trials of a campaign stand to its registration.
 
     Raises:
-        EvaluationError: the registration or the journal is not what was written.
+        EvaluationError: the registration, the journal or the schedule is not what was written.
     """
     registration = read_registration(folder)
     entries = read_journal(folder)
     told = [one for one in entries if one.kind is EntryKind.REGISTERED]
     if registration is None:
-        words = ("the journal names a registration, but there is none",) if told else ()
+        gone = (Departure(field="registration", registered=_told(told[0])),) if told else ()
         return Standing(
-            registered_ns=None, commitment=None, signed_by=None, in_journal=False, early=(), departures=words,
+            registered_ns=None, commitment=None, signed_by=None, in_journal=False, early=(), departures=gone,
             restarts=0, holds=False,
         )  # fmt: skip
     trials = {path.name: read_trial(path) for path in sealed_trials(folder)}
-    early = tuple(sorted(name for name, trial in trials.items() if trial.started_ns < registration.registered_ns))
-    found = _departures(folder, registration, trials)
-    in_journal = any(one.about.get("commitment") == registration.commitment for one in told)
-    return Standing(
+    signature = registration.signature
+    is_forged = signature is not None and _is_forged(registration, signature)
+    found = Standing(
         registered_ns=registration.registered_ns,
         commitment=registration.commitment,
-        signed_by=registration.signature.public_key if registration.signature else None,
-        in_journal=in_journal,
-        early=early,
-        departures=found,
+        signed_by=signature.public_key if signature and not is_forged else None,
+        forged_key=signature.public_key if signature and is_forged else None,
+        in_journal=any(one.about.get("commitment") == registration.commitment for one in told),
+        early=tuple(sorted(name for name, trial in trials.items() if trial.started_ns < registration.registered_ns)),
+        missing=_missing(folder, registration, trials),
+        departures=(
+            *_of_record(registration, told, is_forged),
+            *_of_campaign(folder, registration, trials),
+            *_of_trials(registration, trials),
+        ),
+        not_recorded=_not_recorded(folder, registration, trials),
+        scored_anew=_scored_anew(registration),
         restarts=sum(one.kind is EntryKind.RESTARTED and bool(one.about.get("sealed_trials")) for one in entries),
-        holds=in_journal and not early and not found,
+        holds=False,
     )
+    return found.model_copy(update={"holds": found.is_unrefuted() and not found.not_recorded})
 
 
-def _departures(folder: Path, registration: Registration, trials: Mapping[str, Trial]) -> tuple[str, ...]:
-    found: list[str] = []
+def _told(entry: Entry) -> str:
+    return str(entry.about.get("commitment"))[:SHOWN]
+
+
+def _is_forged(registration: Registration, signature: RegistrationSignature) -> bool:
+    signed = SIGNER + CONTEXT + registration.commitment.encode()
+    return objection(signature.algorithm, signature.public_key, signature.signature, signed) is not None
+
+
+def _missing(folder: Path, registration: Registration, trials: Mapping[str, Trial]) -> tuple[str, ...]:
+    """Registered trials without a result: else an arm could be taken out once its results are known."""
+    gone = set(registration.seeds) - set(trials)
+    if not gone:
+        return ()
+    has_budget = registration.pace is None or registration.pace.budget_minutes is not None
+    return tuple(sorted(gone - explained(read_decisions(folder), gone, registration.products, has_budget)))
+
+
+def _of_record(registration: Registration, told: list[Entry], is_forged: bool) -> list[Departure]:
+    """What is wrong with the registration itself."""
+    here = registration.commitment[:SHOWN]
+    others = [Departure(field="journal", registered=_told(one), found=here) for one in told if _told(one) != here]
+    unheard = [] if any(_told(one) == here for one in told) else [Departure(field="journal", found=here)]
+    key = registration.signature.public_key if registration.signature else ""
+    return [*([Departure(field="signature", found=key[:SHOWN])] if is_forged else []), *(others or unheard)]
+
+
+def _of_campaign(folder: Path, registration: Registration, sealed: Collection[str]) -> list[Departure]:
+    found, named = list[Departure](), set(sealed)
     if (folder / "campaign.json").is_file():
         campaign = read_campaign(folder)
-        facts = {"attack_release": campaign.attack_release, "scorer_version": SCORER_VERSION}
-        found += departures(registration, facts, {}, {})
-        unplanned = [name for name in campaign.trials if name not in registration.seeds]
-        found += [f"trial {name}: was not registered" for name in unplanned]
+        facts = {"campaign": campaign.campaign, "attack_release": campaign.attack_release}
+        found += departures(registration, facts | pace_facts(campaign.pace), {}, {})
+        named |= set(campaign.trials)
+    found += [Departure(field="unplanned", subject=name) for name in sorted(named - set(registration.seeds))]
+    for one in read_decisions(folder):
+        if one.get("decision") == CHANGED:
+            then, now = str(one.get("before"))[:60], str(one.get("after"))[:60]
+            found.append(Departure(field="pace", registered=then, found=now))
+        elif registration.pace is not None and isinstance(one.get("budget_minutes"), int | float):
+            facts = {"budget_minutes": f"{one['budget_minutes']:g}"}
+            found += departures(registration, facts, {}, {}, str(one.get("trial"))[:100])
+    return found
+
+
+def _of_trials(registration: Registration, trials: Mapping[str, Trial]) -> list[Departure]:
+    found: list[Departure] = []
     for name, trial in trials.items():
         facts = {"plan_digest": trial.plan_digest, "environment_digest": trial.environment_digest}
-        found += [f"trial {name}: {words}" for words in departures(registration, facts, {}, {})]
-        found += departures(registration, {}, {}, {name: trial.seed})
-    if registration.methodology != methodology_digest():
-        found.append("methodology: the scorer's sources are not those that were registered")
-    return tuple(dict.fromkeys(found))
+        found += departures(registration, facts, {}, {}, name)
+        if name in registration.seeds:
+            found += departures(registration, {}, {}, {name: trial.seed})
+        registered = registration.products.get(f"{trial.product}-{trial.arm}")
+        if trial.entry_digest is not None and trial.entry_digest != registered:
+            digest = trial.entry_digest[:SHOWN]
+            found.append(Departure(field="product", subject=name, registered=_cut(registered), found=digest))
+    return found
+
+
+def _not_recorded(folder: Path, registration: Registration, trials: Mapping[str, Trial]) -> dict[str, int]:
+    unknown = sum(trial.product is not None and trial.entry_digest is None for trial in trials.values())
+    has_campaign = (folder / "campaign.json").is_file()
+    has_pace = registration.pace is not None and (not has_campaign or read_campaign(folder).pace is not None)
+    return ({"entry_digest": unknown} if unknown else {}) | ({} if has_pace else {"pace": 0})
+
+
+def _scored_anew(registration: Registration) -> ScoredAnew | None:
+    methodology = methodology_digest()
+    then, now = registration.scorer_version, SCORER_VERSION
+    if registration.methodology == methodology and then == now:
+        return None
+    return ScoredAnew(
+        registered_version=then, version=now, registered_methodology=registration.methodology,
+        methodology=methodology, is_later=then.isdigit() and now.isdigit() and int(now) > int(then),
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from results.wording_measures import MEASURES
+from results.wording_people import PEOPLE
 from results.wording_text import PROSE
 
 LANGUAGES = ("ja", "en")
@@ -78,7 +79,10 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "metric.chance": ("プラセボへの警告（偶然率）", "Alerts on placebos (chance rate)"),
     "denominator.applicable": ("その製品分類で見える手順", "steps its class can see"),
     "denominator.valid": ("有効な全攻撃手順", "all valid attack steps"),
-    "denominator.common": ("全製品で有効な手順", "steps valid for every arm"),
+    "denominator.common": (
+        "全製品で有効で、全製品の分類で見える手順",
+        "steps valid for, and seen by the class of, every arm",
+    ),
     "table.arm": ("製品・設定", "Product · arm"),
     "table.trials": ("完了試行", "Trials"),
     "table.prevented": ("阻止", "Prevented"),
@@ -142,6 +146,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "delivery": ("配送の中央値", "Delivery median"),
     "detected": ("検知", "detected"),
     "censored": ("打ち切り", "censored"),
+    "untimed": ("時刻なし（除外）", "without a time (left out)"),
     "latency": ("手順終了から警告まで", "Step end to alert"),
     "trial": ("試行", "Trial"),
     "status": ("状態", "Status"),
@@ -236,4 +241,4 @@ def words(language: str) -> Mapping[str, str]:
         KeyError: a language that is not published.
     """
     index = {name: position for position, name in enumerate(LANGUAGES)}[language]
-    return {key: pair[index] for key, pair in (_PAIRS | PROSE | MEASURES).items()}
+    return {key: pair[index] for key, pair in (_PAIRS | PROSE | MEASURES | PEOPLE).items()}

@@ -13,12 +13,17 @@ MEASURES: dict[str, tuple[str, str]] = {
     ),
     "comparison.note": (
         "すべて、同じ手順・同じシードの試行どうしの比較です。「差は示されず」も結果です。p値は、その指標のすべての組についてHolm法で"
-        "調整しています。",
+        "調整しています。信頼区間は組ごとのもので、調整していません。結論は調整済みのp値によります。",
         "Everything here is paired: the same steps with the same seeds. “No difference shown” is a result. P-values "
-        "are adjusted over all pairs of a metric by Holm's method.",
+        "are adjusted over all pairs of a metric by Holm's method; intervals are of each pair alone, not adjusted. The "
+        "conclusion goes by the adjusted p-value.",
     ),
     "measure.sensitivity": ("感度（警告または阻止）", "Sensitivity (alerted or prevented)"),
-    "measure.specificity": ("特異度（警告されなかった正規の作業）", "Specificity (twins left alone)"),
+    "measure.specificity": ("特異度（警告も妨害もされなかった正規の作業）", "Specificity (twins left alone)"),
+    "measure.beyond_class": (
+        "宣言された分類の外で見えた手順（他の指標の分母には含めない）",
+        "Seen beyond its declared class (in no other denominator)",
+    ),
     "measure.youden_j": ("YoudenのJ（感度＋特異度−1）", "Youden's J (sensitivity + specificity − 1)"),
     "measure.balanced_accuracy": ("均衡正解率", "Balanced accuracy"),
     "measure.false_positives": ("誤警告（攻撃のない1時間あたり）", "False positives per hour without an attack"),
@@ -40,6 +45,14 @@ MEASURES: dict[str, tuple[str, str]] = {
     "delays.note": (
         "曲線は、まだ警告されていない手順の割合（Kaplan–Meier）です。検知されなかった手順は、観察の終わりで打ち切ります。",
         "The curve is the share of steps not alerted on yet (Kaplan–Meier). Misses are censored where the watch ended.",
+    ),
+    "delays.untimed": (
+        "製品の時刻がない警告の手順{n}件を除く（受信時刻では製品の遅れがわからない）",
+        "{n} alerted on without a time of the product's own left out: their receipt does not tell its delay",
+    ),
+    "chain.by_receipt": (
+        "製品の時刻がない警告は受信時刻に置く（値は上限）",
+        "an alert without a time of the product's own stands at its receipt: an upper bound",
     ),
     "clock": ("製品の時計のずれ（カナリアから）", "Product's clock, from its canaries"),
     "clock.between": ("{low} 秒から {high} 秒の間", "between {low} s and {high} s ahead"),
@@ -124,7 +137,15 @@ MEASURES: dict[str, tuple[str, str]] = {
     "weigh.general": ("警告：内容不特定", "alerted: general"),
     "weigh.logged": ("記録", "logged"),
     "weigh.missed": ("検知なし", "missed"),
-    "weigh.twins_alerted": ("正規の作業への誤警告", "twins alerted"),
+    "weigh.note": (
+        "正規の作業への妨害は、警告・遮断・不成立のいずれかとなった割合です。遅れは60秒を上限とする平均で、検知なしは60秒、製品の時刻が"
+        "ない警告は受信まで（上限）と数えます。負荷は製品のコンテナとノードでの増加分のCPUコア数で、対照より少ない分は誤差とみなし0と"
+        "します。",
+        "Twins disturbed: alerted on, blocked or disrupted. Delay: mean up to 60 s; a miss counts 60 s, an alert "
+        "without a time of the product's own by its receipt, an upper bound. Cost: CPU cores of its own containers and "
+        "what it adds on the nodes; less than in the control is noise and counts as 0.",
+    ),
+    "weigh.twins_disturbed": ("正規の作業への妨害", "twins disturbed"),
     "weigh.delay": ("遅れ", "delay"),
     "weigh.cost": ("負荷（CPUコア）", "cost (CPU cores)"),
     "pair": ("組", "Pair"),
@@ -139,19 +160,35 @@ MEASURES: dict[str, tuple[str, str]] = {
     "conclusion.second": ("右が上", "the second is ahead"),
     "conclusion.no_difference_shown": ("差は示されず", "no difference shown"),
     "conclusion.not_comparable": ("比較できず", "not comparable"),
+    "conclusion.alike": ("差は許容幅の内（同等）", "alike within the margin"),
+    "conclusion.open": ("未決", "not settled yet"),
+    "h.rule": ("事前登録した停止規則による結論", "By the stopping rule that was registered"),
+    "rule.note": (
+        "この試行検証は、途中の結果を見て停止できる規則を試行の前に定めています。規則の対象の指標については、この表が結論です。下の検定は"
+        "反復の数が結果によらず決まっていたとみなすため、停止のあった組では「差あり」が多めに出ます。",
+        "This campaign may stop by what it has shown, by a rule fixed before the first trial. For the rule's metric "
+        "this table is the conclusion. The tests below take the number of repetitions as fixed beforehand; for pairs "
+        "that were stopped they call too many different.",
+    ),
+    "rule.facts": (
+        "指標：{metric}。全ての組と全ての中間解析を通じた第一種の過誤：{alpha}％以下。同等とみなす幅：{margin}パーセントポイント。"
+        "完了した反復：{looks}回のうち{done}回。",
+        "Metric: {metric}. Type-I error over all pairs and looks: at most {alpha} %. Margin: {margin} percentage "
+        "points. Repetitions complete: {done} of {looks}.",
+    ),
+    "rule.after": ("決着した反復", "Settled or last looked at after repetition"),
+    "rule.threshold": ("この組・この回の水準", "Level of this pair and look"),
     "compared.detected": ("検知（警告または阻止）", "Detected (alerted or prevented)"),
     "compared.technique": ("テクニックを特定した警告", "Alerted: technique"),
     "compared.visible": ("可視（阻止・警告・記録）", "Visible (prevented, alerted or logged)"),
     "compared.prevented": ("阻止", "Prevented"),
-    "compared.twins_left_alone": ("警告されなかった正規の作業", "Twins left alone"),
+    "compared.twins_left_alone": ("警告も妨害もされなかった正規の作業", "Twins left alone"),
     "compared.delay": ("速さ（先に警告した割合の差）", "Speed (who alerts sooner)"),
     "overall": ("全製品が同じとする検定", "Test that all arms are alike"),
     "no_comparison": (
         "比較できる製品が二つ以上ありません。",
         "There are no two arms that can be compared.",
     ),
-    "registered": ("事前登録", "Registered"),
-    "as_registered": ("登録どおりに実施", "Run as registered"),
     "h.schedule": ("規則により実施しなかった試行", "Trials that the campaign's own rules left out"),
     "not_registered": ("事前登録されていません。", "Not registered beforehand."),
     "adjudications": ("裁定", "Adjudications"),

@@ -17,6 +17,7 @@ from results.records import (
     Objects,
     Observation,
     Output,
+    Pace,
     Process,
     ResourceSample,
     SourceCount,
@@ -46,6 +47,8 @@ MALICIOUS = {
     "wipe": ("T1070.002", "TA0005", ("Process Creation",)),
 }
 ARMS = ("eyes-default", "eyes-tuned", "gate-default")
+ENTRY_DIGEST: str | None = "a" * 64
+"""Of every arm, as it is registered."""
 
 
 def text(words: str) -> Text:
@@ -142,6 +145,7 @@ def make_trial(trial_id: str = "eyes-default-r1", **changed: object) -> Trial:
         "environment": "server",
         "environment_digest": "e" * 64,
         "product_digest": None if control else "d" * 64,
+        "entry_digest": None if control else ENTRY_DIGEST,
         "attack_release": "enterprise 18.1",
         "status": TrialStatus.COMPLETED,
         "reason": "",
@@ -231,6 +235,7 @@ def build_campaign(runs: Path) -> Path:
         Campaign(
             campaign="demo", title=text("A demonstration"), plan="chain", environment="server", repetitions=2,
             seed=SEED, trials=tuple(trials), attack_release=catalogue.release, digest="9" * 64, started_ns=BEGAN,
+            pace=Pace(budget_minutes=None, retries=2),
         ),
     )  # fmt: skip
     for trial_id in trials:

@@ -8,9 +8,9 @@ import pytest
 
 from pipelines.campaign import prepare, prepare_parts
 from pipelines.run import CampaignRun, open_campaign
-from pipelines.schedule import DECISIONS, Job, Schedule
+from pipelines.schedule import Job, Schedule
 from results.errors import ContentError
-from results.paths import ROOT
+from results.paths import DECISIONS, ROOT
 
 SMALL = ROOT / "tests" / "small"
 PLACE = f"plan: {SMALL}/small_chain, environment: {SMALL}/small_server"

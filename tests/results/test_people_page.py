@@ -1,14 +1,37 @@
 """What people decided is on the first page, with the original beside it."""
 
+import json
+
 import pytest
 
 from results.adjudication import adjudicate, read_ruling
 from results.disputes import dispute, open_window
+from results.journal import EntryKind, append
 from results.pages import environment
-from results.people_page import schedule_lines
+from results.people_page import MOST_LINES, schedule_lines
 from results.publish import publish_campaign
+from results.registration import Registration, RegistrationSignature, committed, write_registration
 from results.scoring import score_campaign
-from tests.campaign_builder import BEGAN, HOSTILE, SECOND, build_campaign
+from tests.campaign_builder import ARMS, BEGAN, HOSTILE, SECOND, SEED, build_campaign
+
+FORGED = f"AAAAforged{HOSTILE}"
+
+
+def register(folder):
+    """A registration with a forged signature, another product, a trial without a result, and an older scorer."""
+    signature = RegistrationSignature(algorithm="ed25519", public_key=FORGED, signature="AAAA")
+    seeds = {f"{arm}-r{number}": SEED + number for number in (1, 2) for arm in ("control", *ARMS)}
+    registration = committed(
+        Registration(
+            campaign="demo", definition="f" * 64, pace=None, plan="chain", plan_digest="p" * 64, held_out=False,
+            environment="server", environment_digest="e" * 64,
+            products=dict.fromkeys(ARMS, "a" * 64) | {"eyes-tuned": "b" * 64}, seeds=seeds | {"gone-default-r1": 1},
+            attack_release="enterprise 18.1", scorer_version="1", methodology="0" * 64,
+            registered_ns=BEGAN - SECOND, signature=signature,
+        )
+    )  # fmt: skip
+    write_registration(folder, registration)
+    append(folder, EntryKind.REGISTERED, {"commitment": registration.commitment}, BEGAN - SECOND)
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +44,10 @@ def site(tmp_path_factory):
     adjudicate(folder, "eyes-default-r1", "cron", read_ruling("missed"), words, ("a000001",), now)
     open_window(folder, "eyes", 7, now)
     dispute(folder, "eyes-default-r1", "look", "The vendor", "It was told in time", ("a000003",), now + 1)
-    (folder / "schedule.jsonl").write_text(
-        '{"decision": "not run", "reason": "the budget", "trial": "late-default-r1"}\n'
-    )
+    line = {"decision": "not run", "reason": "the budget", "trial": "late-default-r1"}
+    lines = [line, *(line | {"trial": f"late-default-r{number}"} for number in range(2, MOST_LINES + 4))]
+    (folder / "schedule.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    register(folder)
     score_campaign(folder)
     destination = tmp_path_factory.mktemp("site") / "demo"
     publish_campaign(folder, destination, is_final=False)
@@ -47,8 +71,42 @@ def test_a_publication_within_the_dispute_window_says_so(site, page, words):
 
 
 def test_what_the_budget_left_out_is_said_with_its_reason(site):
-    assert schedule_lines(site / "data") == ["late-default-r1: not run – the budget"]
+    assert schedule_lines(site / "data")[0] == "late-default-r1: not run – the budget"
     assert "late-default-r1: not run – the budget" in (site / "index.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "place"),
+    [("index.html", "ほかに3行", "data"), ("en/index.html", "3 more lines", "../data")],
+)
+def test_how_many_lines_of_the_schedule_are_not_shown_is_said_and_where_they_are(site, page, words, place):
+    """Else a reader would take a part for the whole."""
+    text = (site / page).read_text("utf-8")
+    assert f"late-default-r{MOST_LINES}:" in text
+    assert f"late-default-r{MOST_LINES + 1}:" not in text
+    (line,) = [line for line in text.splitlines() if words in line]
+    assert f'<a href="{place}/schedule.jsonl">schedule.jsonl</a>' in line
+    assert len((site / "data" / "schedule.jsonl").read_text().splitlines()) == MOST_LINES + 3
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("index.html", ("無効です。", "署名（無効）：登録は", "gone-default-r1：登録されているのに結果がありません",
+                        "eyes-tuned-r1：製品フォルダと設定：登録はbbbbbbbbbbbbbbbb、実際はaaaaaaaaaaaaaaaa",
+                        "予算と再試行の上限", "改訂された採点プログラムで採点し直しています（第1版 →")),
+        ("en/index.html", ("INVALID: it does not hold", "signature (invalid): registered",
+                           "gone-default-r1: registered, but without a result",
+                           "eyes-tuned-r1: product folder and arm: registered bbbbbbbbbbbbbbbb, found aaaaaaaaaaaaaaaa",
+                           "budget and number of retries", "scored anew by a later scorer (from version 1 to")),
+    ],
+)  # fmt: skip
+def test_how_the_campaign_stands_to_its_registration_is_said_in_both_languages(site, page, words):
+    """Else a forged name, another product, a left-out arm or another scorer would pass for what was registered."""
+    text = (site / page).read_text("utf-8")
+    assert [one for one in words if one not in text] == []
+    assert "AAAAforged&lt;script&gt;" in text
+    assert "<script>" not in text
 
 
 def test_scoring_what_is_published_gives_the_same_bytes(site):
