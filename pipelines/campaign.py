@@ -30,7 +30,7 @@ from results.attack import Catalogue
 from results.documents import load_yaml, read_document
 from results.errors import ContentError, Problem
 from results.paths import ROOT, shown, state_folder
-from results.records import Campaign, Pace
+from results.records import Campaign, Pace, StoppingRule
 
 T = TypeVar("T")
 
@@ -104,6 +104,7 @@ class Prepared:
             plan_digest=self.plan_digest,
             held_out=self.held_out,
             pace=self.pace(),
+            stopping=StoppingRule(**rule.model_dump()) if (rule := self.definition.stopping) else None,
         )
 
     def pace(self) -> Pace:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from results.chains import chain, chain_line, objective_of
 from results.claims import claim_lines
-from results.comparison import compare
+from results.comparison import compare, ruled
 from results.contrasts import Comparison
-from results.costs import Usage, costs, never_counted, usage
+from results.costs import Usage, cores_used, costs, never_counted, usage
+from results.grid import make_grids
 from results.latency import clock_offset, delays, watched_s
 from results.ledger import Address, Ledger, clusters_of, make_ledger
 from results.measures import ArmMeasures, Chain
 from results.metrics import (
     chance_share,
+    clustered,
     left_alone_share,
     rate_lines,
     sensitivity,
@@ -23,8 +25,9 @@ from results.metrics import (
     twins_alerted,
     youden,
 )
-from results.records import Rate, ResourceSample, StepExecution, Trial, TrialStatus, Verdict
+from results.records import Campaign, Rate, ResourceSample, StepExecution, Trial, TrialStatus, Verdict
 from results.stability import stability
+from results.stopping import by_rule
 from results.summary import Latency, RateLine
 from results.volume import Tally, false_positives_per_hour, volume
 
@@ -62,7 +65,7 @@ def assess(trials: Sequence[TrialRows], common: Collection[Address]) -> dict[str
 
     Args:
         trials: all of the campaign, controls too.
-        common: the step executions that are valid for every arm.
+        common: the step executions that are valid for every arm, and that every arm's class can see.
 
     Returns:
         Arm key -> what was measured, in the order of the trials.
@@ -79,21 +82,19 @@ def assess(trials: Sequence[TrialRows], common: Collection[Address]) -> dict[str
     return {key: _assess_arm(ones, common, cluster_of, controls, objective, uncounted) for key, ones in arms.items()}
 
 
-def contrast(trials: Sequence[TrialRows], assessed: Mapping[str, Assessment]) -> Comparison | None:
+def contrast(campaign: Campaign, trials: Sequence[TrialRows], assessed: Mapping[str, Assessment]) -> Comparison | None:
     """Compare the arms that have a verdict that is not blank; None for fewer than two."""
     ledgers = {
         arm: one.ledger for arm, one in assessed.items() if one.measures is not None and one.ledger.applicable.any()
     }
     watched = {one.trial.trial_id: watched_s(one.trial, one.steps) for one in trials if one.trial.status in JUDGED}
-    return compare(ledgers, watched, {arm: cores(assessed[arm]) for arm in ledgers})
+    found = compare(ledgers, watched, {arm: cores(assessed[arm]) for arm in ledgers})
+    return found and ruled(found, by_rule(campaign, {one.trial.trial_id for one in trials}, make_grids(ledgers)))
 
 
 def cores(one: Assessment) -> float | None:
-    """CPU cores that an arm uses, in containers of its own and on the nodes; None if neither was counted."""
-    found = next((cost for cost in one.measures.costs if cost.resource == "cpu_cores"), None) if one.measures else None
-    if found is None or (found.own.value is None and found.on_nodes.value is None):
-        return None
-    return (found.own.value or 0.0) + (found.on_nodes.value or 0.0)
+    """CPU cores that an arm uses, see `results.costs.cores_used`."""
+    return cores_used(one.measures.costs) if one.measures else None
 
 
 def _assess_arm(
@@ -118,6 +119,7 @@ def _assess_arm(
         fastest_s=product.fastest_s,
         slowest_s=product.slowest_s,
         delivery_median_s=delivery.quantiles[0].estimate.value,
+        untimed=product.untimed,
     )
     return Assessment(ledger, rate_lines(ledger, chance), twins_alerted(ledger), chance, latency, measures)
 
@@ -136,6 +138,7 @@ def _measures(
         specificity=left_alone_share(ledger),
         false_positives_per_hour=false_positives_per_hour(counted),
         sensitivity=sensitivity(ledger),
+        beyond_class=_beyond_class(ledger),
         youden_j=j,
         balanced_accuracy=accuracy,
         techniques=technique_lines(ledger),
@@ -152,6 +155,12 @@ def _measures(
         stability=stability(ledger),
         claims=claim_lines(ones[0].trial.claims, ledger.verdicts),
     )
+
+
+def _beyond_class(ledger: Ledger) -> Rate:
+    """What it saw of the valid malicious executions that its class can't see by its declaration."""
+    hits, n = ledger.by_cluster(ledger.malicious & ledger.valid & ~ledger.applicable, ledger.metric("visible"))
+    return clustered(hits, n)[0]
 
 
 def _chain(ledger: Ledger, judged: Sequence[TrialRows], objective: str | None) -> Chain:

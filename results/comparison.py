@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from results.confidence import CONFIDENCE, Difference, Floats, paired_difference, resampled_ratio, rounded
-from results.contrasts import Comparison, Contrast, Significance
+from results.contrasts import ByRule, Comparison, Contrast, Significance
 from results.grid import Grid, make_grids
 from results.ledger import Ledger, Mask
 from results.measures import Estimate
@@ -25,6 +25,8 @@ from results.ranks import DEFAULT_WEIGHTS, rank, vectors
 COMPARED = ("detected", "technique", "visible", "prevented", "twins_left_alone")
 DELAY = "delay"
 LEVEL = 1 - CONFIDENCE
+TURNED = {"first": "second", "second": "first"}
+"""A conclusion when a pair is read the other way round."""
 METHOD = (
     "same executions; Agresti and Min's half pairs, effective number of pairs from a cluster bootstrap over "
     "techniques, less for Student's t"
@@ -175,6 +177,29 @@ def _concluded(one: Contrast, p_holm: float) -> Contrast:
     if p_holm <= LEVEL and value:
         ahead = "first" if value > 0 else "second"
     return one.model_copy(update={"p_holm": _p(p_holm), "conclusion": ahead})
+
+
+def ruled(found: Comparison, rule: ByRule | None) -> Comparison:
+    """A comparison with what the stopping rule says, which for the rule's metric is the conclusion.
+
+    The tests here take the repetitions as given. Where a campaign stopped by what they had shown, they would call equal
+    products different more often than they say.
+    """
+    if rule is None:
+        return found
+    said = {(line.first, line.second): line.conclusion for line in rule.lines}
+    said |= {(line.second, line.first): TURNED.get(line.conclusion, line.conclusion) for line in rule.lines}
+    contrasts = tuple(
+        one.model_copy(update={"conclusion": _as_shown(said[one.first, one.second])})
+        if one.metric == rule.metric and one.tests and (one.first, one.second) in said
+        else one
+        for one in found.contrasts
+    )
+    return found.model_copy(update={"by_rule": rule, "contrasts": contrasts})
+
+
+def _as_shown(conclusion: str) -> str:
+    return conclusion if conclusion in TURNED else "no_difference_shown"
 
 
 def _not_comparable(metric: str, first: str, second: str) -> Contrast:

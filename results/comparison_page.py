@@ -17,7 +17,7 @@ from results.tables import percent
 from results.views import arm_name, product_arms
 from results.wording import words
 
-NEGATIVE = ("missed", "twins_alerted", "delay", "cost")
+NEGATIVE = ("missed", "twins_disturbed", "delay", "cost")
 """What a reader would weigh below zero."""
 
 
@@ -74,6 +74,12 @@ def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> di
             (line.rank, f"{line.low}–{line.high}", names.get(line.arm_key, line.arm_key), said(line.score),
              percent(line.keeps))
             for line in found.ranking.lines
+        ],
+        "rule": found.by_rule,
+        "ruled": [
+            (names.get(line.first, line.first), names.get(line.second, line.second), line.repetition, _p(line.p_value),
+             _p(line.threshold), say[f"conclusion.{line.conclusion}"])
+            for line in (found.by_rule.lines if found.by_rule else ())
         ],
         "metrics": [
             (metric, say[f"compared.{metric}"], pairs, [(test.name, _p(test.p_value), test.of) for test in tests])

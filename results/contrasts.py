@@ -50,9 +50,11 @@ class VectorLine(Record):
 
     arm_key: str
     values: dict[str, float | None]
-    """`prevented`, `technique`, `tactic`, `general`, `logged`, `missed`, `twins_alerted` (shares), `delay` (mean of
-    min(delay, 60 s) / 60 s, a miss counts 1), `cost` (CPU cores of its own containers and on the nodes; None if it
-    was not counted)."""
+    """`prevented`, `technique`, `tactic`, `general`, `logged`, `missed` (shares of the malicious executions),
+    `twins_disturbed` (share of the benign ones that were not left alone: alerted on, blocked or disrupted), `delay`
+    (mean of min(delay, 60 s) / 60 s; a miss counts 1, an alert without its own time by its receipt, an upper bound;
+    None if not even that is known), `cost` (CPU cores of its own containers and, if more than in the control, on the
+    nodes; never below 0; None if it was not counted)."""
     steps: int
     """Malicious executions."""
     twins: int
@@ -90,8 +92,42 @@ class Ranking(Record):
     """Why there is no ranking."""
 
 
+class RuleLine(Record):
+    """What the stopping rule says of a pair."""
+
+    first: str
+    second: str
+    """Arm keys."""
+    repetition: int
+    """After which it was settled, or looked at last."""
+    conclusion: str
+    """`first`, `second` (ahead), `alike` (within the margin), `no_difference_shown` (in all repetitions),
+    `not_comparable`, or `open` (not settled by the repetitions that are complete)."""
+    p_value: float | None
+    threshold: float | None
+    """The share of the level that this look and this pair may use."""
+    reason: str
+
+
+class ByRule(Record):
+    """Every pair by the stopping rule that was fixed before the first trial."""
+
+    metric: str
+    alpha: float
+    smallest_difference: float
+    looks: int
+    """Repetitions at most."""
+    done: int
+    """Repetitions that are complete for every arm not settled before."""
+    lines: tuple[RuleLine, ...]
+
+
 class Comparison(Record):
     """All arms of a campaign beside each other."""
+
+    by_rule: ByRule | None = None
+    """In a campaign with a stopping rule: what it says, which is what counts for its metric. The contrasts do not know
+    that repetitions were stopped by what they had shown."""
 
     contrasts: tuple[Contrast, ...]
     overall: dict[str, tuple[Significance, ...]]

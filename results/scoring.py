@@ -15,6 +15,7 @@ from results.chance import naming_luck
 from results.disputes import people_of
 from results.errors import EvaluationError
 from results.judging import Judged, judge_sealed
+from results.ledger import is_applicable
 from results.metrics import corrected, wilson, wrong_share
 from results.people import People
 from results.records import (
@@ -165,7 +166,7 @@ def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Judged],
         arms=tuple(_arm(key, ones, assessed[key]) for key, ones in arms.items()),
         steps=_step_lines(scored, catalogue),
         cells=tuple(_cell(one, verdict) for one in scored for verdict in one.verdicts),
-        comparison=contrast(rows, assessed),
+        comparison=contrast(campaign, rows, assessed),
         people=people,
     )
 
@@ -185,7 +186,7 @@ def _totals(one: Judged) -> Counter[AttributionStatus]:
 
 
 def _common(scored: Sequence[Judged]) -> set[tuple[str, int]]:
-    """Step executions that are valid for every arm of the campaign."""
+    """Step executions that are valid and applicable for every arm of the campaign."""
     arms: set[str] = set()
     valid: Counter[tuple[str, int]] = Counter()
     for one in scored:
@@ -194,7 +195,7 @@ def _common(scored: Sequence[Judged]) -> set[tuple[str, int]]:
         found = {
             (verdict.step_id, one.trial.repetition)
             for verdict in one.verdicts
-            if verdict.kind is StepKind.MALICIOUS and verdict.outcome not in (Outcome.INVALID, Outcome.NOT_APPLICABLE)
+            if verdict.kind is StepKind.MALICIOUS and is_applicable(verdict)
         }
         valid.update(found)
         if found:  # an arm that never ran through has no say

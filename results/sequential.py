@@ -78,6 +78,8 @@ class Decision:
     """What the rule says after a look."""
 
     stop: bool
+    conclusion: str
+    """`first`, `second` (detects more), `alike`, `no_difference_shown`, `not_comparable`, or `open`."""
     reason: str
     look: int
     p_value: float | None
@@ -115,28 +117,25 @@ def decide(history: Sequence[Look], rule: Rule) -> Decision:
     """
     look = len(history)
     if not look or look < rule.first_look:
-        return Decision(False, "continue: too early to look", look, None, None)
+        return Decision(False, "open", "continue: too early to look", look, None, None)
     now = history[-1]
     first, second, n = (np.array(column, dtype=float) for column in (now.first_only, now.second_only, now.n))
     used = n > 0
     allowed = portion(rule, look)
     if not used.any():
-        return Decision(look >= rule.looks, "no execution is valid for both", look, None, allowed)
+        return Decision(look >= rule.looks, "not_comparable", "no execution is valid for both", look, None, allowed)
     p_value = swap_test((first - second)[used])
     if p_value <= allowed:
         better = "first" if float((first - second).sum()) > 0 else "second"
-        return Decision(
-            True, f"stop: the {better} detects more (p {p_value:.4f} <= {allowed:.4f})", look, p_value, allowed
-        )
+        reason = f"stop: the {better} detects more (p {p_value:.4f} <= {allowed:.4f})"
+        return Decision(True, better, reason, look, p_value, allowed)
     if rule.margin is not None and _alike(first[used], second[used], n[used], allowed, rule.margin):
-        return Decision(
-            True, f"stop: no difference of {rule.margin:.0%} or more is left possible", look, p_value, allowed
-        )
+        reason = f"stop: no difference of {rule.margin:.0%} or more is left possible"
+        return Decision(True, "alike", reason, look, p_value, allowed)
     if look >= rule.looks:
-        return Decision(
-            True, "stop: no difference shown in the repetitions that were registered", look, p_value, allowed
-        )
-    return Decision(False, f"continue: p {p_value:.4f} > {allowed:.4f}", look, p_value, allowed)
+        reason = "stop: no difference shown in the repetitions that were registered"
+        return Decision(True, "no_difference_shown", reason, look, p_value, allowed)
+    return Decision(False, "open", f"continue: p {p_value:.4f} > {allowed:.4f}", look, p_value, allowed)
 
 
 def _alike(first: Floats, second: Floats, n: Floats, level: float, margin: float) -> bool:

@@ -1,15 +1,16 @@
 """Which pairs of arms a campaign's stopping rule has settled so far, from what is sealed and scored."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
+from results.contrasts import ByRule, RuleLine
 from results.errors import EvaluationError
 from results.grid import Grid, make_grids
 from results.ledger import METRICS, clusters_of, make_ledger
-from results.records import Record, Verdict
+from results.records import Campaign, Record, Verdict
 from results.sequential import Decision, Look, Rule, decide_all
 from results.store import read_steps, read_trial, read_verdicts, sealed_trials
 
@@ -41,21 +42,63 @@ def settled_pairs(folder: Path, arms: Sequence[str], metric: str, rule: Rule, do
     Raises:
         EvaluationError: there is no such metric, or the rule makes no sense.
     """
-    file = folder / CAMPAIGN
+    found = decisions(_grids(folder, arms), arms, metric, rule, done, str(folder / CAMPAIGN))
+    return tuple(_settled(pair, decision) for pair, decision in found.items() if decision.stop)
+
+
+def decisions(
+    grids: Mapping[str, Grid], arms: Sequence[str], metric: str, rule: Rule, done: int, file: str
+) -> dict[tuple[str, str], Decision]:
+    """The decision that settled each pair, or the latest one; see `settled_pairs`. Empty before the first repetition.
+
+    `file` is the one that holds the rule, for messages.
+    """
     if metric not in METRICS:
         raise EvaluationError(
             f"{file}: stopping.metric: found {metric!r}; allowed: {', '.join(METRICS)}. Name one of these."
         )
     rule.checked(f"{file}: stopping")
-    grids = _grids(folder, arms)
     history: list[dict[tuple[str, str], Look]] = []
-    found: dict[tuple[str, str], Settled] = {}
+    found: dict[tuple[str, str], Decision] = {}
     for repetition in range(1, done + 1):
         history.append({pair: _look(grids, pair, metric, repetition) for pair in combinations(sorted(arms), 2)})
         for pair, decision in decide_all(history, rule).items():
-            if decision.stop and pair not in found:
-                found[pair] = _settled(pair, decision, repetition)
-    return tuple(found.values())
+            if not (pair in found and found[pair].stop):
+                found[pair] = decision
+    return found
+
+
+def by_rule(campaign: Campaign, trials: Collection[str], grids: Mapping[str, Grid]) -> ByRule | None:
+    """What the campaign's stopping rule says of every pair of its arms; None without one.
+
+    Args:
+        campaign: as it was begun.
+        trials: ids of those that are sealed.
+        grids: of the arms that have a verdict.
+    """
+    if campaign.stopping is None:
+        return None
+    arms = sorted({trial.rpartition("-r")[0] for trial in campaign.trials} - {"control"})
+    wanted, looks = campaign.stopping, campaign.repetitions
+    rule = Rule(looks, wanted.alpha, wanted.smallest_difference, first_look=min(2, looks))
+    done, found = 0, dict[tuple[str, str], Decision]()
+    while done < looks:
+        left = [arm for arm in arms if any(arm in pair and not one.stop for pair, one in found.items()) or not found]
+        if not left or any(f"{arm}-r{done + 1}" not in trials for arm in left):
+            break
+        done += 1
+        found = decisions(grids, arms, wanted.metric, rule, done, f"{campaign.campaign}/{CAMPAIGN}")
+    lines = tuple(
+        RuleLine(
+            first=pair[0], second=pair[1], repetition=one.look, conclusion=one.conclusion, p_value=one.p_value,
+            threshold=one.threshold, reason=one.reason,
+        )
+        for pair, one in found.items()
+    )  # fmt: skip
+    return ByRule(
+        metric=wanted.metric, alpha=wanted.alpha, smallest_difference=wanted.smallest_difference, looks=looks,
+        done=done, lines=lines,
+    )  # fmt: skip
 
 
 def _grids(folder: Path, arms: Sequence[str]) -> dict[str, Grid]:
@@ -72,7 +115,7 @@ def _grids(folder: Path, arms: Sequence[str]) -> dict[str, Grid]:
     return make_grids(ledgers) if ledgers else {}
 
 
-def _look(grids: dict[str, Grid], pair: tuple[str, str], metric: str, repetition: int) -> Look:
+def _look(grids: Mapping[str, Grid], pair: tuple[str, str], metric: str, repetition: int) -> Look:
     """Two arms on the executions that are valid for both, in the first repetitions."""
     if not set(pair) <= set(grids):
         return Look((), (), ())
@@ -87,7 +130,7 @@ def _look(grids: dict[str, Grid], pair: tuple[str, str], metric: str, repetition
     return Look(sums(first & ~second), sums(second & ~first), sums(np.ones_like(first)))
 
 
-def _settled(pair: tuple[str, str], decision: Decision, repetition: int) -> Settled:
+def _settled(pair: tuple[str, str], decision: Decision) -> Settled:
     return Settled(
-        first=pair[0], second=pair[1], repetition=repetition, reason=decision.reason, p_value=decision.p_value
+        first=pair[0], second=pair[1], repetition=decision.look, reason=decision.reason, p_value=decision.p_value
     )

@@ -114,7 +114,7 @@ def test_a_rank_is_an_interval_and_moves_with_the_readers_weights(book):
     ledgers = ledgers_of([book])
     grids = make_grids(ledgers, book.watched)
     lines = vectors(grids, {})
-    quiet = rank(grids, lines, {"twins_alerted": -1.0})
+    quiet = rank(grids, lines, {"twins_disturbed": -1.0})
     loud = rank(grids, lines, {"technique": 1.0})
     assert quiet.lines[0].arm_key == "gate-default"
     assert [one.rank for one in loud.lines] == [1, 1, 3]
@@ -133,8 +133,8 @@ def test_places_narrow_only_where_a_pair_is_surely_apart():
 
 
 def test_weights_are_read_or_refused_with_what_is_allowed():
-    assert read_weights(["technique=1, twins_alerted=-0.5", "cost=-2"]) == {
-        "technique": 1.0, "twins_alerted": -0.5, "cost": -2.0,
+    assert read_weights(["technique=1, twins_disturbed=-0.5", "cost=-2"]) == {
+        "technique": 1.0, "twins_disturbed": -0.5, "cost": -2.0,
     }  # fmt: skip
     for text in ("technique", "speed=1", "technique=much", "technique=nan", ""):
         with pytest.raises(EvaluationError, match="allowed: NAME=NUMBER with a name of prevented"):
@@ -183,7 +183,7 @@ def test_a_campaign_goes_on_until_it_knows_or_has_run_what_was_registered():
     rule = Rule(looks=3, spending="pocock")
     apart, alike = look([3] * 20, [0] * 20), look([0] * 20, [0] * 20)
     unclear = look([1, 0] * 10, [0, 1] * 10)
-    assert decide([apart], rule) == Decision(False, "continue: too early to look", 1, None, None)
+    assert decide([apart], rule) == Decision(False, "open", "continue: too early to look", 1, None, None)
     assert decide([apart, apart], rule).reason.startswith("stop: the first detects more (p 0.0001 <= ")
     assert decide([alike] * 2, Rule(looks=3, margin=None)).stop is False
     assert decide([unclear, unclear], rule).reason.startswith("continue: p 1.0000 > ")
