@@ -117,13 +117,14 @@ def _product(counts: NDArray[np.float32], values: Floats) -> Floats:
     return np.asarray(counts.astype(np.float64) @ values)
 
 
-def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE) -> Pooled:
+def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE, *, student: bool = True) -> Pooled:
     """Rates hits/n with intervals from a cluster bootstrap.
 
     Args:
         hits: (clusters, rates), executions that count; may be fractional.
         n: (clusters, rates) or (clusters, 1), executions; clusters without any are left out rate by rate.
         confidence: of the intervals.
+        student: whether an effective size is less for Student's t.
 
     Returns:
         For each rate its value (NaN where n is 0) and interval.
@@ -148,7 +149,7 @@ def pooled(hits: Floats, n: Floats, confidence: float = CONFIDENCE) -> Pooled:
         draws[:, columns] = drawn
         variance = drawn.var(axis=0) * clusters / max(1, clusters - 1)
         plain = bool((m <= 1).all())
-        left = learnt(freedom(h - value[columns] * m), confidence)
+        left = learnt(freedom(h - value[columns] * m), confidence) if student else np.ones(len(columns))
         size[columns] = m.sum(axis=0) if plain else effective_size(value[columns], variance, m, left)
         low[columns], high[columns] = wilson_limits(value[columns], size[columns], normal(confidence))
     return Pooled(value, low, high, size, draws)

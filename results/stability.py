@@ -12,7 +12,7 @@ from results.metrics import clustered, wilson
 
 METHOD = (
     "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, cluster bootstrap's "
-    "effective size, less for Student's t, in Wilson's form"
+    "effective size in Wilson's form"
 )
 
 
@@ -79,7 +79,8 @@ def alpha_limits(value: float, hits: Floats, n: Floats, cluster: NDArray[np.intp
     """Limits of alpha = 1 - s (T - 1) / (T - M).
 
     Of T answers, M are of the rarer kind, and s is the share of other answers to the same step that contradict one of
-    these. Near 0 and 1 all that is known of alpha is what these few say, so s is the share whose interval is made.
+    these. Near 0 and 1 all that is known of alpha is what these few say, so s is the share whose interval is made. Not
+    less for Student's t: counting only what the rarer answer says is wide enough (docs/validation/known-truth.md).
 
     Args:
         value: alpha.
@@ -92,7 +93,7 @@ def alpha_limits(value: float, hits: Floats, n: Floats, cluster: NDArray[np.intp
     apart = rarer * (n - rarer) / (n - 1)
     against = np.bincount(where, weights=apart, minlength=names.size)[:, None].astype(float)
     answers_of = np.bincount(where, weights=rarer, minlength=names.size)[:, None].astype(float)
-    found = pooled(against, answers_of)
+    found = pooled(against, answers_of, student=False)
     total, few = float(n.sum()), float(rarer.sum())
     scale = (total - 1) / (total - few)
     low, high = 1 - float(found.high[0]) * scale, 1 - float(found.low[0]) * scale
