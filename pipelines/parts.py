@@ -1,5 +1,6 @@
 """Putting together a trial whose steps had containers of their own."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from results.records import Observation, ResourceSample, SourceCount, StepExecut
 class Gathered:
     """What a trial has so far; sealed however it ends."""
 
+    started_ns: int = field(default_factory=time.time_ns)
+    """When it was begun (UTC)."""
     status: TrialStatus = TrialStatus.COMPLETED
     reason: str = ""
     was_ready: bool = False

@@ -25,6 +25,7 @@ from pipelines.build import Images
 from pipelines.campaign import ArmOfProduct, Prepared, TrialPlan
 from pipelines.parts import Gathered, add_part
 from pipelines.provenance import provenance
+from pipelines.retrying import failed_before, until_valid
 from pipelines.sampling import Sampling
 from products.deploy import Deployment, deploy
 from products.placement import extras_of, has_collector, is_in_node, node_of
@@ -70,18 +71,13 @@ def run_trial(
     if trial.entry is not None:
         given = trial.entry.secrets.drawn_for(trial.entry.product, trial.entry.arm)
         trial = replace(trial, entry=replace(trial.entry, secrets=given))
-    gathered, started_ns, reason = Gathered(), 0, ""
-    for attempt in range(1 + prepared.definition.retries):
-        gathered, started_ns = Gathered(), time.time_ns()
-        if attempt:
-            gathered.notes.append(f"repeated {attempt} times, because the trial before failed: {reason}")
+
+    def attempt(gathered: Gathered) -> None:
         _attempt(engine, prepared, images, trial, gathered, say, stop)
         _redact(trial, gathered)
-        reason = gathered.reason
-        if gathered.status is not TrialStatus.TARGET_FAILED:
-            break
-        say(f"failed through no fault of the product: {reason.splitlines()[0]}")
-    record = record_of(engine, prepared, images, trial, gathered, started_ns)
+
+    gathered = until_valid(attempt, prepared.definition.retries, say)
+    record = record_of(engine, prepared, images, trial, gathered, gathered.started_ns)
     partial = folder / "trials" / f".{trial.trial_id}.partial"
     try:
         write_trial(partial, record, gathered.steps, gathered.alerts, gathered.telemetry, gathered.resources)
@@ -164,7 +160,8 @@ def _each_apart(
     steps = [step for step, _at_s in realise(prepared.plan, trial.seed, {})]
     for number, step in enumerate(steps):
         tell(f"step {number + 1}/{len(steps)}: {step.id}")
-        part, reason = _apart(prepared, images, trial, engine, step, stop)
+        part, reason, failed = _apart(prepared, images, trial, engine, step, stop)
+        gathered.notes += [f"{step.id}: {note}" for note in failed_before(failed)]
         if reason is not None:
             procedure = prepared.procedures[step.procedure] if step.procedure else None
             part.steps = [not_run_record(step, number, procedure, prepared.catalogue, reason)]
@@ -177,23 +174,23 @@ def _each_apart(
 
 def _apart(
     prepared: Prepared, images: Images, trial: TrialPlan, engine: Engine, step: Step, stop: threading.Event
-) -> tuple[Gathered, str | None]:
-    """One step in containers of its own: (what was gathered, why it is not valid)."""
-    reason = None
+) -> tuple[Gathered, str | None, list[str]]:
+    """One step in containers of its own: (what was gathered, why it is not valid, why attempts before it failed)."""
+    failed: list[str] = []
     for _attempt_number in range(1 + prepared.definition.retries):
         part = Gathered()
         try:
             _one_environment(prepared, images, trial, engine, step.id, part, part.log.append, stop)
         except ProductError as error:
-            return part, f"the product was not there: {error}"
+            return part, f"the product was not there: {error}", failed
         except EngineError:
             raise
         except TargetError as error:
-            reason = f"its containers were not to be had: {error}"
+            failed.append(str(error))
             continue
         lost = part.status is not TrialStatus.COMPLETED
-        return part, f"{part.status}: {part.reason}" if lost else None
-    return part, reason
+        return part, f"{part.status}: {part.reason}" if lost else None, failed
+    return part, f"its containers were not to be had: {failed[-1]}", failed[:-1]
 
 
 def _one_environment(

@@ -1,0 +1,58 @@
+"""What is tried again, how often, and what is kept of the attempts before; nothing is run here."""
+
+import pytest
+
+from pipelines.retrying import until_valid
+from results.records import TrialStatus
+
+FAILED = TrialStatus.TARGET_FAILED
+
+
+class Attempts:
+    """Ends each attempt as it was told to."""
+
+    def __init__(self, *statuses):
+        self.statuses, self.begun = list(statuses), []
+
+    def __call__(self, gathered):
+        self.begun.append(gathered)
+        number = len(self.begun)
+        gathered.status = self.statuses[number - 1]
+        gathered.reason = "" if gathered.status is TrialStatus.COMPLETED else f"reason {number}\nand its detail"
+        gathered.notes.append(f"note {number}")
+        gathered.log.append(f"line {number}")
+
+
+@pytest.mark.parametrize("status", [status for status in TrialStatus if status is not FAILED])
+def test_whatever_is_the_products_own_doing_is_never_tried_again(status):
+    """A second go would be a second chance: a product that came up late, or died, would be run until it did not."""
+    attempts, said = Attempts(status, TrialStatus.COMPLETED), []
+    found = until_valid(attempts, 2, said.append)
+    assert (len(attempts.begun), found.status, found.notes, found.log, said) == (1, status, ["note 1"], ["line 1"], [])
+
+
+@pytest.mark.parametrize(("retries", "begun"), [(0, 1), (1, 2), (2, 3)])
+def test_a_trial_that_fails_through_no_fault_of_the_product_is_tried_again_up_to_the_cap(retries, begun):
+    attempts, said = Attempts(*[FAILED] * 9), []
+    found = until_valid(attempts, retries, said.append)
+    assert (len(attempts.begun), found.status, found.reason) == (begun, FAILED, f"reason {begun}\nand its detail")
+    assert said == [f"failed through no fault of the product: reason {number}" for number in range(1, begun + 1)]
+
+
+def test_the_first_attempt_that_is_valid_counts_and_the_reasons_of_all_before_it_are_kept():
+    """A reader must see that a trial was repeated, how often, and each time why."""
+    attempts = Attempts(FAILED, FAILED, TrialStatus.COMPLETED, TrialStatus.COMPLETED)
+    found = until_valid(attempts, 5, lambda _line: None)
+    assert (len(attempts.begun), found is attempts.begun[2], found.status) == (3, True, TrialStatus.COMPLETED)
+    assert found.notes == [
+        "attempt 1 of 3 failed through no fault of the product: reason 1\nand its detail",
+        "attempt 2 of 3 failed through no fault of the product: reason 2\nand its detail",
+        "note 3",
+    ]
+    assert found.log == ["attempt 1: line 1", "attempt 2: line 2", "line 3"]
+
+
+def test_nothing_that_a_failed_attempt_gathered_is_taken_over():
+    attempts = Attempts(FAILED, TrialStatus.COMPLETED)
+    found = until_valid(attempts, 2, lambda _line: None)
+    assert (attempts.begun[0] is not found, found.steps, found.reason) == (True, [], "")
