@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks import known_truth_tests as tests
 from benchmarks.known_truth_coverage import MEASURES
-from benchmarks.known_truth_page import write_pages
-from benchmarks.known_truth_worlds import Generator, World
+from benchmarks.known_truth_page import ANY, write_pages
+from benchmarks.known_truth_worlds import Generator, World, any_product
 from results import confidence
 from results.power import Question, power
 from results.sequential import Rule
@@ -41,6 +41,8 @@ SIZES = {
     "20 techniques, 1-2 steps, twice": World(techniques=20, steps=(1, 2), repetitions=2),
     "40 techniques, 1-3 steps, three times": World(techniques=40, steps=(1, 3), repetitions=3),
 }
+DRAWN = 3
+"""Campaigns whose product is drawn are so many times more: their share is what the page judges."""
 RATES = {0.05: 0.02, 0.3: 0.2, 0.6: 0.2, 0.95: 0.5}
 """Sensitivity -> share of twins alerted on."""
 CASES = (
@@ -66,6 +68,8 @@ class Task:
     """The world, in words."""
     run: Callable[[Generator], dict[str, bool | None]]
     """One campaign: what -> whether."""
+    times: int = 1
+    """As many campaigns as another task."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,17 @@ class Line:
 
 
 def coverage_tasks() -> list[Task]:
-    """Every interval in every world."""
+    """Every interval for products drawn anew in each campaign, and for products with a set sensitivity."""
+    found = [
+        Task("coverage", f"{name}; {ANY}", partial(_any_product, measure, size), DRAWN)
+        for name, size in SIZES.items()
+        for measure in MEASURES.values()
+    ]
     worlds = {
         f"{name}; rate {rate:.0%}": (size, rate, alarms)
         for name, size in SIZES.items()
         for rate, alarms in RATES.items()
     }
-    found = []
     for name, (size, rate, alarms) in worlds.items():
         world = World(
             techniques=size.techniques, steps=size.steps, repetitions=size.repetitions, sensitivity=rate,
@@ -110,6 +118,10 @@ def coverage_tasks() -> list[Task]:
 
 def _flipped(measure: Measure, world: World, random: Generator) -> dict[str, bool | None]:
     return measure(random, world)
+
+
+def _any_product(measure: Measure, size: World, random: Generator) -> dict[str, bool | None]:
+    return measure(random, any_product(random, size))
 
 
 def error_tasks() -> list[Task]:
@@ -211,12 +223,16 @@ def simulate(campaigns: int, processes: int = 2, parts: Sequence[str] = ()) -> l
     """Run every task and count.
 
     Args:
-        campaigns: of each task.
+        campaigns: of each task, times what the task says.
         processes: at once; 1 runs in this one.
         parts: only these; all if empty.
     """
     chosen = [i for i, task in enumerate(TASKS) if not parts or task.part in parts]
-    jobs = [(i, start, min(CHUNK, campaigns - start)) for i in chosen for start in range(0, campaigns, CHUNK)]
+    jobs = [
+        (i, start, min(CHUNK, campaigns * TASKS[i].times - start))
+        for i in chosen
+        for start in range(0, campaigns * TASKS[i].times, CHUNK)
+    ]
     sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     if processes == 1:
         usual = confidence.RESAMPLES
