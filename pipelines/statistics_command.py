@@ -75,13 +75,13 @@ def rank(
     campaign: Annotated[str, typer.Argument(help="Campaign id, or a folder of results or published data.")] = "demo",
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=NUMBER, repeatable or with commas, e.g. technique=1,twins_alerted=-1."),
+        typer.Option(help="NAME=NUMBER, repeatable or with commas, e.g. technique=1,twins_disturbed=-1."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Order the product arms by your weights, with the places that the data really hold.
 
-    Names: prevented, technique, tactic, general, logged, missed, twins_alerted, delay, cost.
+    Names: prevented, technique, tactic, general, logged, missed, twins_disturbed, delay, cost.
     """
     from results.grid import make_grids
     from results.ranks import DEFAULT_WEIGHTS, rank, read_weights, vectors
@@ -235,8 +235,13 @@ def _interval(one: "Estimate") -> str:
     if one.value is None:
         return "–"
     if one.low is None or one.high is None:
-        return f"{one.value:+.2f}"
-    return f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+        return _signed(one.value)
+    return f"{_signed(one.value)} [{_signed(one.low)}, {_signed(one.high)}]"
+
+
+def _signed(value: float) -> str:
+    """Two places; what rounds to nothing is +0.00."""
+    return f"{round(value, 2) + 0.0:+.2f}"
 
 
 def _share(one: "Rate") -> str:

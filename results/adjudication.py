@@ -107,7 +107,11 @@ def require_verdict(folder: Path, trial_id: str, step_id: str) -> Verdict:
 
 
 def applied(verdicts: Sequence[Verdict], decisions: Sequence[Adjudication]) -> list[Verdict]:
-    """The verdicts as people decided; each that was changed keeps the scorer's own beside it."""
+    """The verdicts as people decided; each that was changed keeps the scorer's own beside it.
+
+    Only a ruling about the class itself moves a step out of the denominators (`not_applicable`) or into them (`missed`:
+    it could have been seen). To rule that it was seen moves nothing, as seeing it would not have.
+    """
     latest = {(one.trial_id, one.step_id): one for one in decisions}
     return [_applied(one, latest.get((one.trial_id, one.step_id))) for one in verdicts]
 
@@ -131,6 +135,8 @@ def _applied(verdict: Verdict, decision: Adjudication | None) -> Verdict:
             "wrong_techniques": verdict.wrong_techniques if detected else (),
             "latency_s": verdict.latency_s if detected else None,
             "delivery_s": verdict.delivery_s if detected else None,
+            "received_s": verdict.received_s if detected else None,
+            "applicable": {Outcome.NOT_APPLICABLE: False, Outcome.MISSED: True}.get(outcome, verdict.applicable),
             "adjudicated_from": verdict.outcome,
             "adjudicated_from_category": verdict.category,
         }

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from results.confidence import Floats, mean_limits, rounded
-from results.latency import NANO, malicious_in_order, observed_until_ns
+from results.latency import NANO, UNTIMED, malicious_in_order, observed_until_ns
 from results.ledger import DETECTED
 from results.measures import Chain, ChainLine, Estimate
 from results.metrics import clustered, wilson
@@ -18,6 +18,9 @@ def chain_line(
     trial: Trial, steps: Sequence[StepExecution], verdicts: Sequence[Verdict], objective: str | None
 ) -> ChainLine | None:
     """The chain in one trial; None if no malicious step came to anything there.
+
+    Every step that came about belongs to it, whatever the product's class can see: the attack is one. An alert without
+    a time of its own is placed by its receipt, so it came at the latest then.
 
     Args:
         trial: its record.
@@ -32,9 +35,10 @@ def chain_line(
     began = ran[0].started_ns or 0
     alerted: list[tuple[int, StepExecution]] = []
     for step in ran:
-        latency = judged[step.step_id].latency_s
-        if judged[step.step_id].outcome in DETECTED and latency is not None and step.ended_ns is not None:
-            alerted.append((step.ended_ns + round(latency * NANO), step))
+        verdict = judged[step.step_id]
+        after = verdict.received_s if verdict.latency_s is None else verdict.latency_s
+        if verdict.outcome in DETECTED and after is not None and step.ended_ns is not None:
+            alerted.append((step.ended_ns + round(after * NANO), step))
     moment, first = min(alerted, key=lambda one: one[0], default=(None, None))
     target = next((step for step in ran if step.step_id == objective), None)
     before = None if target is None else moment is not None and moment < (target.started_ns or 0)
@@ -47,6 +51,7 @@ def chain_line(
         seconds=None if moment is None else rounded(max(0.0, (moment - began) / NANO)),
         watched_s=rounded(max(0.0, (observed_until_ns(trial) - began) / NANO)),
         before_objective=before,
+        by_receipt=first is not None and judged[first.step_id].latency_s is None,
     )
 
 
@@ -91,14 +96,18 @@ def _first(lines: Sequence[ChainLine], found: Sequence[float | None], unit: str)
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    if not known:
-        reason = "no trial has an attributed alert" if lines else "no trial carried out a malicious step"
+    untimed = any(line.seen and line.first_step is None for line in lines)
+    if not lines:
+        reason = "no trial carried out a malicious step"
+    elif not known:
+        reason = UNTIMED if untimed else "no trial has an attributed alert"
     elif len(known) < len(found):
         method = "median over trials, those without an alert counted as later than any"
         ranked = sorted(known)
         middle = (len(found) - 1) // 2
         value = ranked[middle] if middle < len(ranked) else None
-        reason = f"{len(found) - len(known)} of {len(found)} trials have no attributed alert: no interval"
+        what = "attributed alert with a time" if untimed else "attributed alert"
+        reason = f"{len(found) - len(known)} of {len(found)} trials have no {what}: no interval"
     else:
         value, low, high = mean_limits(np.array(known, dtype=float))
         low = None if low is None else max(0.0, low)

@@ -13,8 +13,9 @@ import numpy as np
 from results.attribution import ATTRIBUTED, UNATTRIBUTED, Attributor, Claims
 from results.columns import Batch
 from results.intervals import Ints
+from results.ledger import is_applicable
 from results.metrics import wilson
-from results.records import Category, Objects, Rate, StepExecution, StepKind, Trial, Verdict
+from results.records import Objects, Rate, StepExecution, StepKind, Trial, Verdict
 
 NANO = 1_000_000_000
 WINDOWS = 200
@@ -58,11 +59,12 @@ def naming_luck(verdicts: Sequence[Verdict]) -> Rate:
     """How often the techniques named on one step would have been right on another, of another technique.
 
     A product that names every technique is right on every step, and by this measure by luck alone. Counted over pairs
-    of an alerted step and another technique of the plan; what was named is what was wrong, besides the step's own.
+    of an alerted step, of those that its class can see, and another technique of the plan; what was named is what was
+    wrong, besides the step's own.
     """
     malicious = [one for one in verdicts if one.kind is StepKind.MALICIOUS and one.technique]
     techniques = sorted({one.technique for one in malicious if one.technique})
-    named = [one for one in malicious if one.category in (Category.TECHNIQUE, Category.TACTIC, Category.GENERAL)]
+    named = [one for one in malicious if one.category is not None and is_applicable(one)]
     hits = pairs = 0
     for one in named:
         others = [other for other in techniques if _family(other) != _family(one.technique or "")]

@@ -113,6 +113,17 @@ def costs(
     )
 
 
+def cores_used(found: Iterable[Cost]) -> float | None:
+    """CPU cores that an arm uses, in containers of its own and more on the nodes; None if neither was counted.
+
+    Less on the nodes than in the control is noise and counts as nothing: no weight on cost may pay for it.
+    """
+    cores = next((cost for cost in found if cost.resource == "cpu_cores"), None)
+    if cores is None or (cores.own.value is None and cores.on_nodes.value is None):
+        return None
+    return (cores.own.value or 0.0) + max(0.0, cores.on_nodes.value or 0.0)
+
+
 def _difference(ours: Usage, control: Usage) -> Usage:
     return {name: amount - control[name] for name, amount in ours.items() if name in control}
 

@@ -44,6 +44,8 @@ class StepEvidence:
     first_ns: int | None = None
     """The product's own time of the first of them that has one."""
     first_received_ns: int | None = None
+    earliest_receipt_ns: int | None = None
+    """Receipt of the first that came, whether it has a time of its own or not."""
     telemetry: tuple[str, ...] = ()
     """Ids of the first telemetry records that hold its minimum evidence."""
     telemetry_kind: Kind | None = None
@@ -121,6 +123,7 @@ class Counting:
         blocked = np.logical_or.reduceat(rows["blocked"] > 0, first).tolist()
         shared = np.logical_and.reduceat(rows["shared"] > 0, first).tolist()
         strongest = np.minimum.reduceat(rows["evidence"], first).tolist()
+        came = np.minimum.reduceat(rows["received"], first).tolist()
         said = self._said(rows)
         timed = np.flatnonzero(rows["timed"])
         has_time, place = np.unique(rows["step"][timed], return_index=True)
@@ -137,6 +140,7 @@ class Counting:
                 alert_kind=EVIDENCE[strongest[number]][1],
                 first_ns=None if at is None else int(rows["own"][at]),
                 first_received_ns=None if at is None else int(rows["received"][at]),
+                earliest_receipt_ns=came[number],
             )
         return found
 

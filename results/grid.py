@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.confidence import Floats
-from results.ledger import METRICS, Ledger, Mask
+from results.ledger import DETECTED, METRICS, Ledger, Mask
 
 RESTRICTED_S = 60.0
-"""A delay counts up to here in a weighted score; a miss counts as this long."""
-COMPONENTS = ("prevented", "technique", "tactic", "general", "logged", "missed", "twins_alerted", "delay")
+"""A delay counts up to here in a weighted score; a miss counts as this long. An alert without a time of its own
+counts by its receipt: it came at the latest then."""
+COMPONENTS = ("prevented", "technique", "tactic", "general", "logged", "missed", "twins_disturbed", "delay")
 """What a reader may weigh, besides `cost`; each is a mean over executions, from 0 to 1."""
 
 
@@ -29,7 +30,8 @@ class Grid:
     benign: Mask
     """(steps, repetitions): a valid benign execution."""
     values: Mapping[str, Floats]
-    """Metric -> table; `twins_left_alone`, `twins_alerted` and `delay` (share of `RESTRICTED_S`), too."""
+    """Metric -> table; `twins_left_alone`, `twins_disturbed` (not left alone: alerted on, blocked or disrupted) and
+    `delay` (share of `RESTRICTED_S`; NaN for an alert of which not even the receipt is known), too."""
     times: Floats
     """Delay of each alert, else how long the miss was watched, in seconds; NaN where neither is known."""
     events: Mask
@@ -67,13 +69,11 @@ def _grid(ledger: Ledger, repetitions: NDArray[np.intp], watched: Mapping[str, M
         laid[where] = values
         return laid
 
-    times, events = _times(ledger, watched)
+    times, events, delays = _times(ledger, watched)
     values = {name: table(ledger.holds[:, i]) for i, name in enumerate(METRICS)}
     values["twins_left_alone"] = table(ledger.left_alone)
-    values["twins_alerted"] = table(~ledger.left_alone)
-    laid_times, laid_events = table(times, np.nan), table(events) > 0
-    shares = np.where(laid_events, np.minimum(laid_times, RESTRICTED_S) / RESTRICTED_S, 1.0)
-    values["delay"] = np.where(np.isnan(laid_times) & laid_events, 1.0, shares)
+    values["twins_disturbed"] = table(~ledger.left_alone)
+    values["delay"] = table(delays, 1.0)
     cluster = np.zeros(shape[0], dtype=np.intp)
     cluster[ledger.step] = ledger.cluster
     return Grid(
@@ -83,16 +83,26 @@ def _grid(ledger: Ledger, repetitions: NDArray[np.intp], watched: Mapping[str, M
         judged=table(ledger.malicious & ledger.valid) > 0,
         benign=table(ledger.benign & ledger.valid) > 0,
         values=values,
-        times=laid_times,
-        events=laid_events,
+        times=table(times, np.nan),
+        events=table(events) > 0,
     )
 
 
-def _times(ledger: Ledger, watched: Mapping[str, Mapping[str, float]]) -> tuple[Floats, Mask]:
+def _times(ledger: Ledger, watched: Mapping[str, Mapping[str, float]]) -> tuple[Floats, Mask, Floats]:
+    """For each execution: seconds (NaN where not known), whether they are a delay, and the delay as weighed."""
     times, events = np.full(ledger.step.size, np.nan), np.zeros(ledger.step.size, dtype=bool)
+    delays = np.ones(ledger.step.size)
     for index, verdict in enumerate(ledger.verdicts):
         if verdict.latency_s is not None:
             times[index], events[index] = max(0.0, verdict.latency_s), True
+            delays[index] = _share(verdict.latency_s)
+        elif verdict.outcome in DETECTED:
+            delays[index] = np.nan if verdict.received_s is None else _share(verdict.received_s)
         elif not verdict.alerts:
             times[index] = watched.get(verdict.trial_id, {}).get(verdict.step_id, np.nan)
-    return times, events
+    return times, events, delays
+
+
+def _share(seconds: float) -> float:
+    """Of `RESTRICTED_S`."""
+    return min(max(0.0, seconds), RESTRICTED_S) / RESTRICTED_S

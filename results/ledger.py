@@ -30,6 +30,14 @@ BY_ALERT = ("alerted", "technique", "tactic", "general", "detected")
 Mask = NDArray[np.bool_]
 
 
+def is_applicable(verdict: Verdict) -> bool:
+    """Whether an execution is in the `applicable` and `common` denominators: valid, and within the declared class.
+
+    `Verdict.applicable` says the latter; verdicts of older scorers and a person's ruling say it by their outcome.
+    """
+    return verdict.outcome not in BLANK and verdict.applicable
+
+
 @dataclass(frozen=True)
 class Ledger:
     """The executions of one arm. All arrays have one row an execution, in the order of the verdicts."""
@@ -47,7 +55,7 @@ class Ledger:
     valid: Mask
     """Its outcome is not `invalid`."""
     applicable: Mask
-    """Nor `not applicable`."""
+    """And the product's declared class can see it, whatever was seen; see `is_applicable`."""
     common: Mask
     """Valid and applicable for every arm of the campaign."""
     disrupted: Mask
@@ -125,7 +133,7 @@ def make_ledger(
         benign=kinds == StepKind.BENIGN.value,
         placebo=kinds == StepKind.PLACEBO.value,
         valid=valid,
-        applicable=np.array([o not in BLANK for o in outcomes], dtype=bool),
+        applicable=np.array([is_applicable(v) for v in verdicts], dtype=bool),
         common=np.array([(v.step_id, repetition_of[v.trial_id]) in common for v in verdicts], dtype=bool),
         disrupted=np.array([o is Outcome.DISRUPTED for o in outcomes], dtype=bool),
         holds=np.array([[holds(v) for holds in METRICS.values()] for v in verdicts], dtype=bool).reshape(

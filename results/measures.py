@@ -73,6 +73,9 @@ class Survival(Record):
     """At most 40 points."""
     fastest_s: float | None
     slowest_s: float | None
+    untimed: int = 0
+    """Executions that were alerted on without a time of the product's own. They are left out: neither a delay nor a
+    miss is known of them."""
 
 
 class ClockOffset(Record):
@@ -102,7 +105,8 @@ class Chain(Record):
     """The plan as one chain, trial by trial."""
 
     seen: Rate
-    """Malicious steps alerted on or prevented, of those that were carried out or prevented."""
+    """Malicious steps alerted on or prevented, of those that were carried out or prevented, whatever the product's
+    class can see."""
     steps_to_first_alert: Estimate
     """Malicious steps that had been carried out before the first alert; trials without any are censored."""
     seconds_to_first_alert: Estimate
@@ -129,6 +133,9 @@ class ChainLine(Record):
     """From the start of the first malicious step to the end of the observation."""
     before_objective: bool | None
     """None if the objective step was not carried out."""
+    by_receipt: bool = False
+    """The first alert has no time of its own and stands where it was received: `steps_before` and `seconds` are upper
+    bounds."""
 
 
 class Cost(Record):
@@ -183,6 +190,9 @@ class ArmMeasures(Record):
     attack, as replayed (a baseline replays a day faster: its hours are hours of replay)."""
     sensitivity: Rate
     """Malicious steps alerted on or prevented; the same steps and techniques that balanced accuracy uses."""
+    beyond_class: Rate | None = None
+    """Of the valid malicious executions that the product's class can't see by its declaration, those that it saw all
+    the same (prevented, alerted or logged): in no other number over `applicable`. None in an older summary."""
     youden_j: Estimate
     balanced_accuracy: Estimate
     techniques: tuple[TechniqueLine, ...]

@@ -104,9 +104,12 @@ def _arm(arm: ArmSummary, conduct: tuple[str, ...], language: str) -> ArmView:
 
 def _lines(arm: ArmSummary, found: ArmMeasures, say: Mapping[str, str]) -> list[Line]:
     chain, delays = found.chain, found.delays
+    untimed = say["delays.untimed"].format(n=delays.product.untimed) if delays.product.untimed else ""
+    by_receipt = say["chain.by_receipt"] if any(line.by_receipt for line in chain.trials) else ""
     lines = [
         _rate(say["measure.sensitivity"], found.sensitivity),
         _rate(say["measure.specificity"], found.specificity),
+        *([_rate(say["measure.beyond_class"], found.beyond_class)] if found.beyond_class else []),
         _estimate(say["measure.youden_j"], found.youden_j),
         _estimate(say["measure.balanced_accuracy"], found.balanced_accuracy),
         _rate(say["measure.chance"], arm.chance),
@@ -118,14 +121,14 @@ def _lines(arm: ArmSummary, found: ArmMeasures, say: Mapping[str, str]) -> list[
     ]
     for quantile in delays.product.quantiles:
         label = say["measure.median"] if quantile.share == 0.5 else f"{say['measure.quantile']} {quantile.share:.0%}"
-        lines.append(_estimate(label, quantile.estimate))
-    lines.append(_estimate(say["measure.delivery"], delays.delivery.quantiles[0].estimate))
+        lines.append(_noted(_estimate(label, quantile.estimate), untimed))
+    lines.append(_noted(_estimate(say["measure.delivery"], delays.delivery.quantiles[0].estimate), untimed))
     return [
         *lines,
         _rate(say["measure.chain_seen"], chain.seen),
-        _estimate(say["measure.steps_before"], chain.steps_to_first_alert),
-        _estimate(say["measure.seconds_before"], chain.seconds_to_first_alert),
-        _rate(say["measure.objective"], chain.before_objective),
+        _noted(_estimate(say["measure.steps_before"], chain.steps_to_first_alert), by_receipt),
+        _noted(_estimate(say["measure.seconds_before"], chain.seconds_to_first_alert), by_receipt),
+        _noted(_rate(say["measure.objective"], chain.before_objective), by_receipt),
         _estimate(say["measure.alpha"], found.stability.alpha),
         _rate(say["measure.same"], found.stability.same),
     ]
@@ -137,6 +140,11 @@ def _rate(label: str, rate: Rate) -> Line:
 
 def _estimate(label: str, estimate: Estimate) -> Line:
     return Line(label, said(estimate), f"n = {estimate.n} {estimate.of}; {estimate.method}", estimate.reason or "")
+
+
+def _noted(line: Line, note: str) -> Line:
+    """The line with a note of what it rests on; an empty note is none."""
+    return line._replace(basis="; ".join(part for part in (line.basis, note) if part))
 
 
 def said(estimate: Estimate, scale: float = 1.0) -> str:
@@ -152,6 +160,7 @@ def number(value: float | None) -> str:
     """Three significant digits; thousands in full."""
     if value is None:
         return "–"
+    value += 0.0  # -0.0 becomes 0
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

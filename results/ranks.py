@@ -20,6 +20,7 @@ from results.measures import Estimate
 from results.permutation import holm, swap_test
 
 COST = "cost"
+TWINS = "twins_disturbed"
 WEIGHED = (*COMPONENTS, COST)
 DEFAULT_WEIGHTS = {
     "prevented": 1.0,
@@ -27,7 +28,7 @@ DEFAULT_WEIGHTS = {
     "tactic": 0.75,
     "general": 0.5,
     "logged": 0.25,
-    "twins_alerted": -1.0,
+    "twins_disturbed": -1.0,
 }
 """Of ours, where a reader gives none: what is not named weighs nothing."""
 REDRAWN = 1000
@@ -50,7 +51,7 @@ def read_weights(texts: Sequence[str]) -> dict[str, float]:
         if name not in WEIGHED or not equals or not np.isfinite(value):
             raise EvaluationError(
                 f"--weights: found {text!r}; allowed: NAME=NUMBER with a name of {', '.join(WEIGHED)}. "
-                "For example --weights technique=1,twins_alerted=-1."
+                "For example --weights technique=1,twins_disturbed=-1."
             )
         weights[name] = value
     return weights
@@ -69,15 +70,20 @@ def common_cells(grids: Sequence[Grid]) -> tuple[Floats, Floats, str]:
 
 
 def vectors(grids: Mapping[str, Grid], costs: Mapping[str, float | None]) -> tuple[VectorLine, ...]:
-    """What weights are applied to: each arm's components over the executions common to all."""
+    """What weights are applied to: each arm's components over the executions common to all.
+
+    A cost below 0 (its nodes did less than the control's) is noise and counts as 0: no weight may pay an arm for it.
+    """
     attacks, twins, _basis = common_cells(list(grids.values()))
     lines = []
     for arm, grid in grids.items():
         values: dict[str, float | None] = {}
         for name in COMPONENTS:
-            cells = twins if name == "twins_alerted" else attacks
-            values[name] = rounded((grid.values[name] * cells).sum() / cells.sum()) if cells.sum() else None
-        values[COST] = rounded(costs.get(arm))
+            cells = twins if name == TWINS else attacks
+            total = np.where(cells > 0, grid.values[name], 0.0).sum()
+            values[name] = rounded(total / cells.sum()) if cells.sum() else None
+        cost = costs.get(arm)
+        values[COST] = None if cost is None else rounded(max(0.0, cost))
         lines.append(VectorLine(arm_key=arm, values=values, steps=int(attacks.sum()), twins=int(twins.sum())))
     return tuple(lines)
 
@@ -142,7 +148,7 @@ def _contributions(grids: Mapping[str, Grid], weights: Mapping[str, float]) -> t
         marks = {True: np.zeros_like(attacks), False: np.zeros_like(attacks)}
         for name, weight in weights.items():
             if name != COST:
-                marks[name == "twins_alerted"] += weight * grid.values[name]
+                marks[name == TWINS] += weight * grid.values[name]
         tables.append(
             np.stack(
                 [

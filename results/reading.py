@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.costs import cores_used
 from results.errors import EvaluationError
 from results.latency import watched_s
-from results.ledger import Address, Ledger, make_ledger
-from results.records import Outcome, StepKind, Trial, Verdict
+from results.ledger import Address, Ledger, is_applicable, make_ledger
+from results.records import StepKind, Trial, Verdict
 from results.store import read_steps, read_summary, read_trial, read_verdicts
 from results.summary import ArmSummary, Summary
 
@@ -141,11 +142,7 @@ def ledgers_in(book: Book, cluster_of: Mapping[str, str], clusters: Collection[s
 def common_of(arms: Sequence[Sequence[Verdict]], repetition_of: Mapping[str, int]) -> set[Address]:
     """Malicious executions that are valid and applicable for every arm that has any."""
     valid = [
-        {
-            (v.step_id, repetition_of[v.trial_id])
-            for v in verdicts
-            if v.kind is StepKind.MALICIOUS and v.outcome not in (Outcome.INVALID, Outcome.NOT_APPLICABLE)
-        }
+        {(v.step_id, repetition_of[v.trial_id]) for v in verdicts if v.kind is StepKind.MALICIOUS and is_applicable(v)}
         for verdicts in arms
     ]
     told = [one for one in valid if one]
@@ -153,13 +150,10 @@ def common_of(arms: Sequence[Sequence[Verdict]], repetition_of: Mapping[str, int
 
 
 def cores_of(books: Sequence[Book]) -> dict[str, float | None]:
-    """Arm -> CPU cores that it uses, by its summary."""
+    """Arm -> CPU cores that it uses, by its summary; see `results.costs.cores_used`."""
     found: dict[str, float | None] = {}
     for book in books:
         for arm in book.arms():
             name = arm.arm_key if len(books) == 1 else f"{book.name}/{arm.arm_key}"
-            costs = arm.measures.costs if arm.measures else ()
-            line = next((cost for cost in costs if cost.resource == "cpu_cores"), None)
-            values = [one.value for one in (line.own, line.on_nodes) if one.value is not None] if line else []
-            found[name] = sum(values) if values else None
+            found[name] = cores_used(arm.measures.costs if arm.measures else ())
     return found

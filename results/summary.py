@@ -52,7 +52,7 @@ class RateLine(Record):
     alerted or logged), `detected` (prevented or alerted)."""
     denominator: str
     """`applicable`: valid steps that the product's class can see; `valid`: every valid malicious step;
-    `common`: steps valid for every arm of the campaign."""
+    `common`: steps valid for every arm of the campaign that every arm's class can see."""
     rate: Rate
     chance_corrected: float | None
     """(p - c) / (1 - c) with c the arm's chance rate (scoring.md §2); None where it is not defined."""
@@ -72,6 +72,8 @@ class Latency(Record):
     fastest_s: float | None
     slowest_s: float | None
     delivery_median_s: float | None
+    untimed: int = 0
+    """Alerted on without a time of the product's own, and so left out."""
 
     @classmethod
     def empty(cls) -> "Latency":

@@ -22,6 +22,8 @@ from results.techniques import Names
 
 NANO = 1_000_000_000
 FLUSH = "flush"
+SEEN = (Outcome.PREVENTED, Outcome.ALERTED, Outcome.LOGGED)
+BEYOND = "; beyond its declared class and so in no denominator of it: the product's class sees none of "
 GRADES = [Category.TECHNIQUE, Category.TACTIC, Category.GENERAL]
 
 
@@ -71,11 +73,14 @@ def judge(
         control: the same step in the control with the same seed.
         names: of the campaign's ATT&CK release.
     """
+    applicable = class_sees(trial, step)
     outcome, reason = _outcome(trial, step, evidence, control)
+    if not applicable and outcome in SEEN:
+        reason = f"{reason}{BEYOND}{', '.join(step.data_components)}"
     shown = bool(evidence.alerts) and outcome in (Outcome.ALERTED, Outcome.PREVENTED)
     grades = [grade(said, step, names) for said in evidence.said] if shown else []
     best = min((g.category for g in grades), key=GRADES.index, default=None)
-    latency_s, delivery_s = _latency(step, evidence) if shown else (None, None)
+    latency_s, delivery_s, received_s = _latency(step, evidence) if shown else (None, None, None)
     logged = evidence.telemetry_kind if outcome is Outcome.LOGGED else None
     return Verdict(
         trial_id=trial.trial_id,
@@ -93,7 +98,20 @@ def judge(
         wrong_techniques=tuple(sorted({wrong for g in grades for wrong in g.wrong})),
         latency_s=latency_s,
         delivery_s=delivery_s,
+        applicable=applicable,
+        received_s=received_s,
     )
+
+
+def class_sees(trial: Trial, step: StepExecution) -> bool:
+    """Whether the product's class can see an act, by what is declared of both: nothing that happened has a say.
+
+    Else a narrow declaration would buy sensitivity: a hit beyond it would count, and a miss would not. Twins and
+    placebos, and a product or a step that declares nothing, are always within it.
+    """
+    if step.kind is not StepKind.MALICIOUS or not trial.sees or not step.data_components:
+        return True
+    return bool(set(trial.sees) & set(step.data_components))
 
 
 def grade(said: Said, step: StepExecution, names: Names) -> Grade:
@@ -151,7 +169,7 @@ def _outcome(
         return Outcome.LOGGED, "telemetry that holds its minimum evidence, and no alert"
     if trial.status is TrialStatus.FLUSH_TIMED_OUT:
         return Outcome.INVALID, "nothing came, but the last canary did not come either: the pipe was not open"
-    if malicious and trial.sees and step.data_components and not set(trial.sees) & set(step.data_components):
+    if not class_sees(trial, step):
         return Outcome.NOT_APPLICABLE, f"the product's class sees none of {', '.join(step.data_components)}"
     if not was_open(trial, step):
         return Outcome.INVALID, (
@@ -221,9 +239,12 @@ def _modifiers(
     return tuple(found)
 
 
-def _latency(step: StepExecution, evidence: StepEvidence) -> tuple[float | None, float | None]:
-    """Seconds from the end of the step to the first alert's own time, and from there to its receipt."""
-    own, received = evidence.first_ns, evidence.first_received_ns
-    if own is None or received is None or step.ended_ns is None:
-        return None, None
-    return round((own - step.ended_ns) / NANO, 6), round((received - own) / NANO, 6)
+def _latency(step: StepExecution, evidence: StepEvidence) -> tuple[float | None, float | None, float | None]:
+    """Seconds from the end of the step to the first alert's own time, from there to its receipt; and to any receipt."""
+    own, received, came = evidence.first_ns, evidence.first_received_ns, evidence.earliest_receipt_ns
+    if step.ended_ns is None:
+        return None, None, None
+    until = None if came is None else round((came - step.ended_ns) / NANO, 6)
+    if own is None or received is None:
+        return None, None, until
+    return round((own - step.ended_ns) / NANO, 6), round((received - own) / NANO, 6), until

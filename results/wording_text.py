@@ -30,10 +30,13 @@ PROSE: dict[str, tuple[str, str]] = {
     ),
     "rates.note": (
         "点は観測された割合、線は95%信頼区間（{methods}）です。分母nは、その製品分類で見える有効な手順の実行回数です。"
-        "製品分類が違えば分母も違うため、分類をまたぐ順位づけには使えません。区間が大きく重なる場合、差は示されていません。",
+        "見えるかどうかは製品の宣言だけで決め、実際の検知には左右されません。宣言の外で検知した手順は表に示しますが分母には含めず、"
+        "「すべての指標」に別に数えます。製品分類が違えば分母も違うため、分類をまたぐ順位づけには使えません。区間が大きく重なる場合、差は示されていません。",
         "The dot is the observed rate, the line its 95% interval ({methods}). The denominator n is the number of "
-        "valid step executions that the product's class can see; classes differ in what they can see, so these "
-        "are no ranking across classes. Where intervals overlap widely, no difference is shown.",
+        "valid step executions that the product's class can see. What it can see is as declared, whatever it detected: "
+        "steps seen beyond the declaration are shown, but in no denominator, and counted apart under “All metrics”. "
+        "Classes differ in what they can see, so these are no ranking across classes. Where intervals overlap "
+        "widely, no difference is shown.",
     ),
     "outcomes.note": (
         "対象外・不成立・無効も隠さず、すべての実行回数を示します。",

@@ -44,6 +44,11 @@ function weigh(arms, given) {
   return {missing: [], lines, survives: whole / REDRAWN};
 }
 
+function shown(value, places) {
+  // What rounds to nothing is 0.00, never -0.00.
+  return (Math.round(value * 10 ** places) / 10 ** places + 0).toFixed(places);
+}
+
 if (typeof document !== "undefined") {
   const data = JSON.parse(document.getElementById("vectors").textContent);
   const sliders = [...document.querySelectorAll(".weights input")];
@@ -51,11 +56,11 @@ if (typeof document !== "undefined") {
   const survives = document.getElementById("survives");
   const show = () => {
     const weights = Object.fromEntries(sliders.map((one) => [one.name, Number(one.value)]));
-    for (const one of sliders) one.nextElementSibling.textContent = Number(one.value).toFixed(2);
+    for (const one of sliders) one.nextElementSibling.textContent = shown(Number(one.value), 2);
     const found = weigh(data.arms, weights);
     body.replaceChildren(...found.lines.map((line) => {
       const row = document.createElement("tr");
-      for (const text of [line.place, line.name, line.score.toFixed(3), `${Math.round(line.keeps * 100)}%`]) {
+      for (const text of [line.place, line.name, shown(line.score, 3), `${Math.round(line.keeps * 100)}%`]) {
         const cell = document.createElement("td");
         cell.textContent = text;
         row.append(cell);
@@ -71,5 +76,5 @@ if (typeof document !== "undefined") {
   });
   show();
 } else {
-  module.exports = {weigh};
+  module.exports = {weigh, shown};
 }

@@ -5,9 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from pipelines.statistics_command import _interval
 from results.comparison import contrast_rates
+from results.costs import cores_used
 from results.errors import EvaluationError
 from results.grid import make_grids
+from results.measures import Cost, Estimate
+from results.measures_page import said
 from results.power import Question, detectable_difference, power, repetitions_needed, techniques_needed
 from results.ranks import DEFAULT_WEIGHTS, place_limits, rank, read_weights, vectors
 from results.reading import Book, ledgers_of, read_book, require_same
@@ -124,6 +128,52 @@ def test_a_rank_is_an_interval_and_moves_with_the_readers_weights(book):
     assert rank(grids, lines, {}).reason == "nothing is weighed"
     assert sum(book.summary.comparison.ranking.lines[0].places) == pytest.approx(1)
     assert book.summary.comparison.ranking.weights == DEFAULT_WEIGHTS
+
+
+def test_what_costs_less_than_nothing_costs_nothing(book):
+    """Else a weight on cost would pay an arm for noise between its nodes and the control's."""
+    grids = make_grids(ledgers_of([book]))
+    lines = vectors(grids, {"eyes-default": -0.1, "eyes-tuned": 0.0, "gate-default": 0.2})
+    assert [line.values["cost"] for line in lines] == [0.0, 0.0, 0.2]
+    cheap = {one.arm_key: one.score.value for one in rank(grids, lines, {"cost": -1.0}).lines}
+    assert cheap == {"eyes-default": 0.0, "eyes-tuned": 0.0, "gate-default": -0.2}
+    assert [cores_used([cpu(own, more)]) for own, more in ((0.2, -0.1), (0.2, 0.1), (None, -0.1), (0.2, None))] == [
+        0.2, pytest.approx(0.3), 0.0, 0.2,
+    ]  # fmt: skip
+    assert cores_used([cpu(None, None)]) is cores_used([]) is None
+
+
+def cpu(own, on_nodes):
+    """A cost in CPU cores."""
+    made = [
+        Estimate(value=value, low=None, high=None, n=1, of="trials", unit="cores", method="", reason="one trial")
+        for value in (own, on_nodes)
+    ]
+    return Cost(resource="cpu_cores", own=made[0], on_nodes=made[1])
+
+
+def test_a_score_of_nothing_has_no_sign():
+    """`-0.00` would read as a little less than nothing."""
+    found = cpu(-0.001, -0.0).own.model_copy(update={"low": -0.004, "high": -0.0})
+    assert _interval(found) == "+0.00 [+0.00, +0.00]"
+    assert _interval(found.model_copy(update={"value": -0.006, "low": None})) == "-0.01"
+    assert said(found.model_copy(update={"value": -0.0, "unit": "score"})) == "0 [-0.004, 0]"
+
+
+def test_twins_disturbed_are_exactly_those_not_left_alone(book):
+    """Blocked or disrupted ordinary work is disturbed, whether there was an alert or not."""
+    changed = [
+        one.model_copy(update={"outcome": "disrupted", "alerts": ()})
+        if (one.trial_id, one.step_id) == ("eyes-default-r1", "twin-pack")
+        else one
+        for one in book.verdicts
+    ]
+    grids = make_grids(ledgers_of([Book(book.name, book.summary, tuple(changed), {}, {})]))
+    lines = {line.arm_key: line.values["twins_disturbed"] for line in vectors(grids, {})}
+    assert lines == {"eyes-default": pytest.approx(2 / 3, abs=1e-6), "eyes-tuned": pytest.approx(1 / 3, abs=1e-6),
+                     "gate-default": 0.0}  # fmt: skip
+    one = grids["eyes-default"]
+    assert (one.values["twins_disturbed"] + one.values["twins_left_alone"])[one.benign].tolist() == [1.0] * 6
 
 
 def test_places_narrow_only_where_a_pair_is_surely_apart():

@@ -15,9 +15,9 @@ from results.store import read_summary
 from tests.campaign_builder import HOSTILE, build_campaign
 
 ARMS = [
-    {"arm": "a", "name": "A", "values": {"technique": 0.5, "logged": 0.25, "twins_alerted": 0.5}},
-    {"arm": "b", "name": "B", "values": {"technique": 0.25, "logged": 0.75, "twins_alerted": 0.0}},
-    {"arm": "c", "name": "C", "values": {"technique": 0.5, "logged": 0.25, "twins_alerted": 0.5}},
+    {"arm": "a", "name": "A", "values": {"technique": 0.5, "logged": 0.25, "twins_disturbed": 0.5}},
+    {"arm": "b", "name": "B", "values": {"technique": 0.25, "logged": 0.75, "twins_disturbed": 0.0}},
+    {"arm": "c", "name": "C", "values": {"technique": 0.5, "logged": 0.25, "twins_disturbed": 0.5}},
 ]
 
 
@@ -32,11 +32,16 @@ def site(tmp_path_factory):
 
 
 def in_node(arms: list[dict[str, object]], weights: dict[str, float]) -> dict[str, object]:
+    return evaluated(f"weigh({json.dumps(arms)}, {json.dumps(weights)})")
+
+
+def evaluated(expression: str):
+    """What the page's script makes of an expression, in node."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed: the page's script can't be run beside the Python")
-    code = f"const {{weigh}} = require({json.dumps(str(TEMPLATES / 'weights.js'))});" + (
-        f"console.log(JSON.stringify(weigh({json.dumps(arms)}, {json.dumps(weights)})))"
+    code = f"const {{weigh, shown}} = require({json.dumps(str(TEMPLATES / 'weights.js'))});" + (
+        f"console.log(JSON.stringify({expression}))"
     )
     done = subprocess.run([node, "-e", code], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -52,9 +57,16 @@ def test_the_pages_script_scores_and_ranks_as_the_python_does(site):
 
 
 def test_equal_scores_share_the_better_place_and_weights_of_zero_weigh_nothing():
-    found = in_node(ARMS, {"technique": 1, "logged": 0, "twins_alerted": 0})
+    found = in_node(ARMS, {"technique": 1, "logged": 0, "twins_disturbed": 0})
     assert [(line["arm"], line["place"]) for line in found["lines"]] == [("a", 1), ("c", 1), ("b", 3)]
     assert found["survives"] == 1
+
+
+def test_the_pages_script_never_shows_a_negative_nothing():
+    values = [-0.0001, -0.0, 0.0, -0.0006, 1.2345]
+    assert evaluated(f"[{', '.join(map(str, values))}].map((one) => shown(one, 3))") == [
+        "0.000", "0.000", "0.000", "-0.001", "1.235",
+    ]  # fmt: skip
 
 
 def test_what_is_not_known_for_every_arm_is_named_instead_of_ranked():

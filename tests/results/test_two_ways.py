@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from results.paths import ROOT
 from results.records import SCORER_VERSION
 from results.scoring import score_campaign
-from results.store import query, read_summary
+from results.store import query, read_steps, read_summary, read_trial
 from tests.campaign_builder import build_campaign
 
 PUBLISHED = [
@@ -22,7 +22,7 @@ PUBLISHED = [
     if f'"scorer_version": "{SCORER_VERSION}"' in path.read_text("utf-8")
 ]
 VALID = "outcome <> 'invalid'"
-APPLICABLE = "outcome NOT IN ('invalid', 'not_applicable')"
+APPLICABLE = "applicable AND outcome NOT IN ('invalid', 'not_applicable')"
 DETECTED = "outcome IN ('alerted', 'prevented')"
 WHAT = {
     "prevented": "outcome = 'prevented'",
@@ -115,6 +115,29 @@ def test_the_common_denominator(campaign):
         assert (line.rate.hits, line.rate.n) == (int(mine["yes"].sum()), len(mine))
 
 
+def test_what_was_seen_beyond_the_declared_class(campaign):
+    """Declared in the trial and in the steps, not in the verdicts: a second way to the same executions."""
+    folder, _summary = campaign
+    trials = {path.name: read_trial(path) for path in sorted((folder / "trials").glob("*-r*"))}
+    if not all((folder / "trials" / name / "steps.parquet").is_file() for name in trials) or not trials:
+        pytest.skip("the trials' steps are not at hand")
+    components = {
+        (name, step.step_id): set(step.data_components)
+        for name in trials
+        for step in read_steps(folder / "trials" / name)
+    }
+    found = rows(campaign, f"SELECT * FROM judged WHERE kind = 'malicious' AND {VALID} AND arm <> 'control'")
+    outside = [
+        bool(trials[row.trial_id].sees and components[row.trial_id, row.step_id])
+        and not components[row.trial_id, row.step_id] & set(trials[row.trial_id].sees)
+        for row in found.itertuples()
+    ]
+    for arm in arms(campaign):
+        mine = found[outside & (found["arm"] == arm.arm_key)]
+        seen = mine["outcome"].isin(["prevented", "alerted", "logged"]).sum()
+        assert (arm.measures.beyond_class.hits, arm.measures.beyond_class.n) == (seen, len(mine))
+
+
 def test_specificity_chance_and_youdens_j(campaign):
     found = rows(
         campaign,
@@ -160,11 +183,14 @@ def test_the_median_delay(campaign):
     """statsmodels' Kaplan-Meier over the same verdicts; the misses end after every alert."""
     found = rows(
         campaign,
-        f"SELECT arm, latency_s, len(alerts) > 2 AS some FROM judged WHERE kind = 'malicious' AND {APPLICABLE}",
+        f"SELECT arm, latency_s, len(alerts) > 2 AS some, {DETECTED} AS detected FROM judged "
+        f"WHERE kind = 'malicious' AND {APPLICABLE}",
     )
     for arm in arms(campaign):
         mine = found[(found["arm"] == arm.arm_key) & ~(found["some"] & found["latency_s"].isna())]
         made = arm.measures.delays.product
+        untimed = found[(found["arm"] == arm.arm_key) & found["detected"] & found["latency_s"].isna()]
+        assert made.untimed == len(untimed)
         assert (made.events, made.censored) == (mine["latency_s"].notna().sum(), mine["latency_s"].isna().sum())
         if made.events:
             times = mine["latency_s"].clip(lower=0).fillna(1e6).to_numpy()

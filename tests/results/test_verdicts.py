@@ -7,7 +7,7 @@ from results.counting import StepEvidence
 from results.records import Action, Category, Kind, Outcome, StepKind, TrialStatus
 from results.techniques import Names
 from results.verdicts import judge
-from tests.campaign_builder import make_observation, make_step, make_trial
+from tests.campaign_builder import BEGAN, SECOND, make_observation, make_step, make_trial
 from tests.results import by_column
 
 NAMES = Names(load_catalogue())
@@ -113,10 +113,43 @@ def test_telemetry_counts_only_with_the_minimum_evidence():
     assert judged(make_step("cron"), make_observation("t1", 0.5, pid=1000), alert=False).outcome is Outcome.MISSED
 
 
-def test_a_step_that_the_class_cannot_see_is_not_applicable_unless_it_was_seen():
+def test_a_step_beyond_the_declared_class_never_counts_for_it_whatever_was_seen():
+    """Else a narrow declaration would buy sensitivity: hits beyond it would count, misses would not."""
     trial = make_trial(sees=("User Account Authentication",))
-    assert judged(make_step("cron"), trial=trial).outcome is Outcome.NOT_APPLICABLE
-    assert judged(make_step("cron"), make_observation("a1", 0.5, pid=1000), trial=trial).outcome is Outcome.ALERTED
+    silent = judged(make_step("cron"), trial=trial)
+    alerted = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, techniques=("T1053.003",)), trial=trial)
+    telemetry = make_observation("t1", 0.5, pid=1000, command_line="bash cron")
+    logged = judged(make_step("cron"), telemetry, trial=trial, alert=False)
+    assert [(one.outcome, one.applicable) for one in (silent, alerted, logged)] == [
+        (Outcome.NOT_APPLICABLE, False), (Outcome.ALERTED, False), (Outcome.LOGGED, False),
+    ]  # fmt: skip
+    assert alerted.category is Category.TECHNIQUE
+    assert alerted.reason == (
+        "an alert was attributed to it; beyond its declared class and so in no denominator of it: the product's class "
+        "sees none of File Creation, Process Creation"
+    )
+
+
+def test_a_step_within_the_declared_class_counts_for_it_whatever_was_seen():
+    """One component in common is enough; a product or a step that declares nothing leaves nothing out."""
+    within = [
+        (make_step("cron"), make_trial(sees=("File Creation",))),
+        (make_step("cron"), make_trial(sees=())),
+        (make_step("cron", data_components=()), make_trial(sees=("File Creation",))),
+        (make_step("cron", verified=False), make_trial()),
+        (make_step("twin", kind=StepKind.BENIGN), make_trial(sees=("User Account Authentication",))),
+    ]
+    for step, trial in within:
+        assert judged(step, trial=trial).applicable
+        assert judged(step, make_observation("a1", 0.5, pid=1000), trial=trial).applicable
+
+
+def test_an_alert_without_a_time_has_no_latency_but_its_receipt():
+    untimed = make_observation("a1", 0.5, file_path="/srv/cron", time_ns=None, received_ns=BEGAN + 8 * SECOND)
+    found = judged(make_step("cron"), untimed)
+    assert (found.outcome, found.latency_s, found.delivery_s, found.received_s) == (Outcome.ALERTED, None, None, 7.0)
+    both = judged(make_step("cron"), untimed, make_observation("a2", 3.0, pid=1000))
+    assert (both.latency_s, both.delivery_s, both.received_s) == (2.0, 0.1, 2.1)
 
 
 def test_an_alert_after_the_declared_latency_is_delayed():
