@@ -1,4 +1,4 @@
-"""Trying again what failed through no fault of the product: under a cap, every attempt's reason kept (scoring.md §1)."""
+"""Trying again what failed through no fault of the product: under a cap, each attempt's reason kept (scoring.md §1)."""
 
 from collections.abc import Callable, Sequence
 
@@ -27,7 +27,8 @@ def until_valid(attempt: Callable[[Gathered], None], retries: int, say: Callable
         attempt(gathered)
         invalid = gathered.status is TrialStatus.TARGET_FAILED
         if invalid:
-            say(f"failed through no fault of the product: {gathered.reason.partition('\n')[0]}")
+            first_line, _end, _rest = gathered.reason.partition("\n")
+            say(f"failed through no fault of the product: {first_line}")
         if not invalid or len(failed) == retries:
             gathered.notes[:0] = failed_before(failed)
             gathered.log[:0] = log
