@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 SCHEMA_VERSION = 2
-SCORER_VERSION = "2"
+SCORER_VERSION = "3"
 """Part of every summary: results of different scorers are not compared."""
 READABLE_VERSIONS = (1, 2)
 """Version 1 lacks fields that have defaults here, and no other."""

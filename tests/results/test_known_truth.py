@@ -1,11 +1,17 @@
 """The quick version of `python -m benchmarks.known_truth`: few campaigns, the same code, fixed seeds."""
 
 from collections import defaultdict
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from benchmarks import known_truth
 from benchmarks.known_truth_page import write_pages
+from benchmarks.known_truth_worlds import World, draw
+from results.metrics import youden
+from results.recognition import gap
+from results.volume import alerts_per_detected, duplicate_share
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +68,29 @@ def test_the_page_shows_every_world_and_its_plots_are_small(lines, tmp_path):
     assert {line.what for line in lines if line.part != "power" and line.what not in page} == set()
     assert {name.split(";")[0] for name in (line.name for line in lines) if name.split(";")[0] not in page} == set()
     assert all(path.stat().st_size < 100_000 for path in paths)
+
+
+def test_single_answers_in_pairs_have_agresti_and_mins_limits_in_j_and_in_the_gap():
+    """Two shares' limits put together, as for repetitions, would forget what pairs have in common."""
+    campaign = draw(np.random.default_rng(4), World(techniques=12, steps=(1, 1), repetitions=1)).ledger
+    detected = campaign.metric("detected")[campaign.malicious].astype(float)
+    alarmed = (~campaign.left_alone)[campaign.benign].astype(float)
+    a = (float((detected > alarmed).sum()) + 0.5) / 14
+    b = (float((alarmed > detected).sum()) + 0.5) / 14
+    half = 1.959963984540054 * ((a + b - (a - b) ** 2) / 14) ** 0.5
+    j = youden(campaign)[0]
+    assert (j.low, j.high) == pytest.approx((a - b - half, a - b + half), abs=1e-6)
+    same = gap("eyes", "detected", campaign, campaign).gap
+    assert (same.value, same.low, same.high) == pytest.approx(
+        (0, -1.959963984540054 / 14, 1.959963984540054 / 14), abs=1e-6
+    )
+
+
+def test_the_duplicate_share_is_the_number_of_further_alerts_in_other_words():
+    campaign = draw(np.random.default_rng(4), World()).ledger
+    alone = replace(campaign, alerts=np.where(campaign.malicious, campaign.alerts, 0))
+    share, each = duplicate_share(alone), alerts_per_detected(alone)
+    assert (share.value, share.low, share.high) == pytest.approx(
+        (1 - 1 / each.value, 1 - 1 / each.low, 1 - 1 / each.high), abs=1e-5
+    )
+    assert share.n == int(alone.alerts.sum())
