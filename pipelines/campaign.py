@@ -326,7 +326,7 @@ def _entries(
             arm = next((arm for arm in product.arms if arm.id == entry.arm), None)
             if arm is not None:
                 problems += misplaced(product, folder / "product.yaml", environment)
-                entries.append(_with_content(folder, product, arm, content, secrets))
+                entries.append(entry_of(folder, product, arm, content, secrets))
                 continue
             problems.append(
                 Problem(
@@ -350,9 +350,10 @@ def _noting(problems: list[Problem]) -> Iterator[None]:
         problems += error.problems
 
 
-def _with_content(
-    folder: Path, product: Product, arm: Arm, content: dict[str, Path], secrets: Mapping[str, Path]
+def entry_of(
+    folder: Path, product: Product, arm: Arm, content: Mapping[str, Path], secrets: Mapping[str, Path]
 ) -> ArmOfProduct:
+    """One arm with its digest, which a registration and every sealed trial hold."""
     mounts = [mount for component in product.components for mount in component.content]
     mounts += [mount for changed in arm.components.values() for mount in changed.content]
     given = {mount.id: content[mount.id] for mount in mounts if mount.id in content}

@@ -273,6 +273,7 @@ def publish(
     """Make the pages, notebooks and data files of a scored campaign (日本語 and English)."""
     import time
 
+    from pipelines.arms import for_publication
     from results.disputes import is_final, is_scored_since
     from results.paths import published_folder, shown
     from results.publish import publish_campaign
@@ -283,7 +284,8 @@ def publish(
         if not is_scored_since(folder):
             typer.echo("people decided something since it was scored: scoring again", err=True)
             score_campaign(folder)
-        page = publish_campaign(folder, to or published_folder() / folder.name, is_final(folder, time.time_ns()))
+        place, final = to or published_folder() / folder.name, is_final(folder, time.time_ns())
+        page = publish_campaign(folder, place, final, for_publication(folder))
         _print_json({"page": str(page)}) if as_json else typer.echo(f"published: {shown(page)}")
 
 

@@ -18,6 +18,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from environments.engine import engine_for
+from pipelines.arms import for_publication
 from pipelines.campaign import prepare_parts
 from pipelines.run import CampaignRun, open_campaign
 from pipelines.schedule import Job, Schedule
@@ -143,4 +144,7 @@ def campaign(campaign: str = "demo", content: dict[str, str] | None = None, atta
             for prepared, folder in opened
         )
         _trials(Schedule(runs))
-    return [str(publish_campaign(folder, published_folder() / prepared.definition.id)) for prepared, folder in opened]
+    return [
+        str(publish_campaign(folder, published_folder() / prepared.definition.id, differences=for_publication(folder)))
+        for prepared, folder in opened
+    ]

@@ -83,7 +83,8 @@ def require_registered(prepared: Prepared, folder: Path) -> None:
     if found:
         raise EvaluationError(
             f"{shown(folder / REGISTRATION)}: found {'; '.join(one.said() for one in found)}; allowed: what was "
-            f"registered ({registration.commitment[:12]}). Go back to it, or run it unregistered under another name (--as NAME)."
+            f"registered ({registration.commitment[:12]}). Go back to it, or run it unregistered under another name "
+            "(--as NAME)."
         )
 
 

@@ -19,6 +19,7 @@ from pipelines.definition import CampaignDefinition
 from pipelines.registry import find, find_campaign
 from pipelines.run import CampaignRun, OnEvent, open_campaign
 from pipelines.schedule import Schedule, run_trials
+from results.adjudication import require_verdict
 from results.documents import read_document
 from results.errors import EvaluationError
 from results.paths import ROOT
@@ -89,12 +90,9 @@ def make_bundle(folder: Path, trial_id: str, step_id: str, what: Defined, to: Pa
     Raises:
         EvaluationError: there is no such step, or the definitions are not those that the trial was run with.
     """
+    verdict = require_verdict(folder, trial_id, step_id)
     place = folder / "trials" / trial_id
     trial, steps = read_trial(place), {step.step_id: step for step in read_steps(place)}
-    verdict = next((v for v in read_verdicts(folder) if (v.trial_id, v.step_id) == (trial_id, step_id)), None)
-    if verdict is None or step_id not in steps:
-        known = ", ".join(sorted(steps)) or "none"
-        raise EvaluationError(f"{folder}/{trial_id}/{step_id}: found no verdict; allowed: a step of it: {known}.")
     entry = _entry_of(trial, what.prepared)
     _require_same(place, trial, what.prepared)
     step = steps[step_id]

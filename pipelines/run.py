@@ -11,10 +11,12 @@ from pathlib import Path
 
 from environments.engine import Engine
 from environments.sweep import sweep
+from pipelines.arms import differences_of
 from pipelines.build import Images, build_all
 from pipelines.campaign import Prepared, TrialPlan
 from pipelines.registering import require_registered, restart
 from pipelines.trial import run_trial
+from results.arm_differences import write_differences
 from results.attack import write_catalogue
 from results.decisions import CHANGED, note_decision
 from results.errors import EvaluationError, Interrupted
@@ -94,6 +96,7 @@ def open_campaign(prepared: Prepared, runs: Path, fresh: bool) -> Path:
     else:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
         write_catalogue(folder / "attack.json", prepared.catalogue)
+        write_differences(folder, differences_of(prepared))
         write_campaign(folder, prepared.record(time.time_ns()))
     for partial in (folder / "trials").glob(".*.partial"):
         shutil.rmtree(partial)

@@ -96,6 +96,10 @@ def require_verdict(folder: Path, trial_id: str, step_id: str) -> Verdict:
     Raises:
         EvaluationError: there is none; those that exist are listed.
     """
+    if not (folder / "verdicts.parquet").is_file():
+        raise EvaluationError(
+            f"{folder}: verdicts.parquet: found none; allowed: a scored campaign. Run `pij score {folder.name}` first."
+        )
     verdicts = {(one.trial_id, one.step_id): one for one in read_verdicts(folder)}
     verdict = verdicts.get((trial_id, step_id))
     if verdict is None:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from results import exports, store
+from results.arm_differences import Written, held_against, read_differences, write_differences
+from results.arms_page import arm_views
 from results.attack import read_catalogue
 from results.charts import plotly_script
 from results.comparison_page import comparison_page
@@ -31,13 +33,19 @@ from results.wording import LANGUAGES
 _TRIAL_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,190}")
 
 
-def publish_campaign(campaign_folder: Path, destination: Path, is_final: bool = True) -> Path:
+def publish_campaign(
+    campaign_folder: Path,
+    destination: Path,
+    is_final: bool = True,
+    differences: tuple[Written, ...] | None = None,
+) -> Path:
     """Publish a scored campaign.
 
     Args:
         campaign_folder: holds `summary.json`, the verdicts and the sealed trials.
         destination: becomes the site; an earlier site there is replaced as a whole.
         is_final: no dispute window is open (`results.disputes.is_final`); else the site says that it is provisional.
+        differences: what each arm changes against its product's default one; as recorded beside the campaign if None.
 
     Returns:
         The main page.
@@ -53,11 +61,15 @@ def publish_campaign(campaign_folder: Path, destination: Path, is_final: bool = 
     with _swapped(destination) as site, tempfile.TemporaryDirectory(prefix="publish-") as scratch:
         store.read_summary(campaign_folder)  # of a version that we read, before anything is copied
         held_out = store.read_campaign(campaign_folder).held_out
-        _build(blind(campaign_folder, Path(scratch)) if held_out else campaign_folder, site, held_out, is_final)
+        if differences is None:
+            trials = {path.name: store.read_trial(path) for path in store.sealed_trials(campaign_folder)}
+            differences = held_against(read_differences(campaign_folder), trials)
+        source = blind(campaign_folder, Path(scratch)) if held_out else campaign_folder
+        _build(source, site, held_out, is_final, differences)
     return destination / "index.html"
 
 
-def _build(campaign_folder: Path, site: Path, held_out: bool, is_final: bool) -> None:
+def _build(campaign_folder: Path, site: Path, held_out: bool, is_final: bool, differences: tuple[Written, ...]) -> None:
     summary = store.read_summary(campaign_folder)
     for line in summary.trials:
         _check_id(line.trial_id)
@@ -65,6 +77,7 @@ def _build(campaign_folder: Path, site: Path, held_out: bool, is_final: bool) ->
         (home(site, language) / "trials").mkdir(parents=True, exist_ok=True)
     data = site / "data"
     exports.copy_campaign(campaign_folder, data)
+    write_differences(data, differences)
     verdicts = store.read_verdicts(campaign_folder)
     exports.export_verdicts(verdicts, data)
     trials, effects = {}, {}
@@ -89,17 +102,20 @@ def _build(campaign_folder: Path, site: Path, held_out: bool, is_final: bool) ->
         shown |= people_values(summary, campaign_folder, is_final, language)
         text = environment().get_template("index.html.j2").render(**shown)
         (home(site, language) / "index.html").write_text(text, "utf-8")
-        _further_pages(site, summary, trials, language)
+        _further_pages(site, summary, trials, differences, language)
     _notebooks(site)
     exports.write_manifest(site)
 
 
-def _further_pages(site: Path, summary: Summary, trials: Mapping[str, Trial], language: str) -> None:
+def _further_pages(
+    site: Path, summary: Summary, trials: Mapping[str, Trial], differences: tuple[Written, ...], language: str
+) -> None:
     """Every metric, and every pair of arms."""
     page = page_values(language, "metrics.html", root(language))
     text = environment().get_template("metrics.html.j2").render(**page, **metrics_page(summary, trials, language))
     (home(site, language) / "metrics.html").write_text(text, "utf-8")
     page = comparison_page(summary, page_values(language, "comparison.html", root(language)), language)
+    page |= {"differences": arm_views(differences, summary, language)}
     text = environment().get_template("comparison.html.j2").render(**page)
     (home(site, language) / "comparison.html").write_text(text, "utf-8")
 

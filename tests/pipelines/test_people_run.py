@@ -18,14 +18,31 @@ from pipelines.reproduce import defined, make_bundle, reproduce
 from pipelines.run import CampaignRun, open_campaign
 from pipelines.schedule import Schedule, run_plain
 from pipelines.submission_key import make_key, signature_objection
+from results.arm_differences import Basis, read_differences
+from results.decisions import read_decisions
 from results.errors import EvaluationError
 from results.journal import read_journal
 from results.records import Outcome
+from results.registration import read_registration
 from results.reproduction import BundleError, read_bundle, write_bundle
-from results.store import read_summary, sealed_trials
+from results.scoring import score_campaign
+from results.store import read_summary, read_trial, sealed_trials
+from tests.campaign_builder import build_campaign
 
 SMALL = str(Path(__file__).parent.parent / "small" / "small.yaml")
 ONLY = ("small_sensor-good", "small_sensor-silent")
+PLACE = Path(SMALL).parent
+TWO = f"""\
+id: small
+title: {{en: Two of the arms, ja: 二つの設定}}
+plan: {PLACE}/small_chain
+environment: {PLACE}/small_server
+repetitions: 1
+seed: 7
+parallel: 2
+procedures: {PLACE}/procedures
+entries: [{{product: {PLACE}/small_sensor, arm: good}}, {{product: {PLACE}/small_sensor, arm: silent}}]
+"""
 NOW = 1_790_000_000 * 10**9
 
 
@@ -35,12 +52,14 @@ def say(_trial, _line):
 
 @pytest.fixture(scope="module")
 def campaign(engine, tmp_path_factory):
-    """Registered, then two arms of it run."""
+    """Registered, then run."""
     runs = tmp_path_factory.mktemp("runs")
+    two = runs / "two.yaml"
+    two.write_text(TWO)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIJ_RUNS", str(runs))
-        register_campaign(SMALL, None, {}, None, None, NOW)
-    prepared = prepare(SMALL, only=ONLY)
+        register_campaign(str(two), None, {}, None, None, NOW)
+    prepared = prepare(str(two))
     folder = open_campaign(prepared, runs, fresh=False)
     run_plain(Schedule((CampaignRun(engine, prepared, folder, say),)))
     return folder
@@ -49,7 +68,24 @@ def campaign(engine, tmp_path_factory):
 @pytest.mark.docker
 def test_what_was_registered_and_then_run_holds(campaign):
     found = read_summary(campaign).people.registration
-    assert (found.holds, found.early, found.departures, found.restarts) == (True, (), (), 0)
+    assert (found.holds, found.early, found.missing, found.departures, found.restarts) == (True, (), (), (), 0)
+    assert found.not_recorded == {}
+
+
+@pytest.mark.docker
+def test_the_trial_seals_the_digest_that_was_registered(campaign):
+    """Else nobody could tell whether the registered product was run."""
+    registered = read_registration(campaign).products
+    ran = {path.name: read_trial(path).entry_digest for path in sealed_trials(campaign)}
+    assert ran == {"control-r1": None, **{f"{arm}-r1": digest for arm, digest in registered.items()}}
+
+
+@pytest.mark.docker
+def test_what_each_arm_changes_is_written_down_when_it_is_run(campaign):
+    (found,) = read_differences(campaign)
+    assert (found.about.key, found.about.first, found.about.basis) == ("small_sensor-silent", "good", Basis.RUN)
+    assert found.about.digest == read_registration(campaign).products["small_sensor-silent"]
+    assert "+++ silent/settings.yaml" in found.text
 
 
 @pytest.mark.docker
@@ -123,10 +159,43 @@ def test_a_changed_campaign_is_refused_by_what_differs(tmp_path, monkeypatch):
     with pytest.raises(EvaluationError, match="one for each campaign"):
         register_campaign(SMALL, None, {}, None, None, NOW)
     trials = tuple(replace(trial, seed=trial.seed + 1) for trial in prepared.trials)
-    with pytest.raises(EvaluationError, match=r"registration\.json: found trial .*: registered with seed"):
+    with pytest.raises(EvaluationError, match=r"registration\.json: found control-r1: seed: registered as"):
         open_campaign(replace(prepared, trials=trials), tmp_path, fresh=False)
     with pytest.raises(EvaluationError, match=r"plan_digest: registered as"):
         open_campaign(replace(prepared, plan_digest="0" * 64), tmp_path, fresh=False)
+    definition = prepared.definition.model_copy(update={"budget_minutes": 30.0, "retries": 0})
+    with pytest.raises(EvaluationError, match=r"budget_minutes: registered as no limit, now 30; retries: registered"):
+        open_campaign(replace(prepared, definition=definition), tmp_path, fresh=False)
+
+
+def test_a_budget_that_is_raised_on_the_way_is_on_the_record(tmp_path):
+    """A campaign that was never registered may be resumed with more minutes; a reader must see that it was."""
+    prepared = prepare(SMALL, only=ONLY)
+    folder = open_campaign(prepared, tmp_path, fresh=False)
+    assert read_decisions(folder) == []
+    definition = prepared.definition.model_copy(update={"budget_minutes": 30.0})
+    open_campaign(replace(prepared, definition=definition), tmp_path, fresh=False)
+    (found,) = read_decisions(folder)
+    assert (found["decision"], found["after"]) == ("pace changed", '{"budget_minutes":30.0,"retries":2}')
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("demo/none/none", "found no verdict; allowed: a trial: "),
+        ("demo/eyes-default-r1/none", "found no verdict; allowed: a step of eyes-default-r1: cron"),
+    ],
+)
+def test_a_bundle_of_a_step_that_is_not_there_is_refused_without_a_traceback(tmp_path, monkeypatch, address, complaint):
+    monkeypatch.setenv("PIJ_RUNS", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "1000")
+    folder = build_campaign(tmp_path)
+    command = ["bundle", address, "--definition", SMALL, "--to", str(tmp_path / "x.zip")]
+    unscored = CliRunner().invoke(app, command)
+    assert (unscored.exit_code, "allowed: a scored campaign" in unscored.output) == (2, True)
+    score_campaign(folder)
+    refused = CliRunner().invoke(app, command)
+    assert (refused.exit_code, complaint in refused.output) == (2, True)
 
 
 def test_results_that_are_set_aside_leave_the_registration_and_are_counted(tmp_path, monkeypatch):
