@@ -7,11 +7,11 @@ from results.adjudication import applied
 from results.claims import claim_lines
 from results.ledger import is_applicable
 from results.people import Adjudication, Ruling
-from results.publish import publish_campaign
 from results.records import Action, Outcome
 from results.scoring import score_campaign
 from results.store import read_verdicts
 from tests.campaign_builder import BEGAN, build_campaign, make_observation
+from tests.results.rendered import first_text, metrics_text
 from tests.results.test_metrics_of_arms import verdict
 
 BEYOND = [
@@ -90,17 +90,12 @@ def test_the_comparison_is_over_what_every_class_declares(scored):
     assert (after.contrasts, after.vectors, after.ranking) == (before.contrasts, before.vectors, before.ranking)
 
 
-def test_the_pages_say_what_was_seen_beyond_the_declared_class(scored, tmp_path):
-    publish_campaign(scored["beyond, too"][0], tmp_path / "demo")
-    metrics = {language: (tmp_path / "demo" / f"{language}metrics.html").read_text("utf-8") for language in ("", "en/")}
-    assert (
-        '<td>Seen beyond its declared class (in no other denominator)</td><td class="num">100% (4/4)'
-        in (metrics["en/"])
-    )
-    assert (
-        '<td>宣言された分類の外で見えた手順（他の指標の分母には含めない）</td><td class="num">100% (4/4)' in metrics[""]
-    )
-    first = (tmp_path / "demo" / "index.html").read_text("utf-8")
+def test_the_pages_say_what_was_seen_beyond_the_declared_class(scored):
+    english, japanese = (metrics_text(*scored["beyond, too"], language) for language in ("en", "ja"))
+    assert '<td>Seen beyond its declared class (in no other denominator)</td><td class="num">100% (4/4)' in english
+    assert '<td>宣言された分類の外で見えた手順（他の指標の分母には含めない）</td><td class="num">100% (4/4)' in japanese
+    first = first_text(*scored["beyond, too"], "ja")
+    assert "宣言の外で検知した手順は表に示しますが分母には含めず" in first
     assert "宣言された分類の外なので、その分母には含めない：この製品分類では次のいずれも見えない：" in first
 
 

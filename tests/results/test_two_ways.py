@@ -10,11 +10,13 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.contingency_tables import cochrans_q, mcnemar
 from statsmodels.stats.multitest import multipletests
 
+import tests.campaign_builder as builder
+from results.confidence import FEWEST
 from results.paths import ROOT
 from results.records import SCORER_VERSION
 from results.scoring import score_campaign
 from results.store import query, read_steps, read_summary, read_trial
-from tests.campaign_builder import build_campaign
+from tests.campaign_builder import BEGAN, SECOND, build_campaign, make_observation
 
 PUBLISHED = [
     path.parent
@@ -37,14 +39,28 @@ WHAT = {
 }
 
 
+ODD = [
+    make_observation("a000007", 0.5, pid=1000, techniques=("T1110.001",)),
+    make_observation("a000008", 0.0, file_path="/srv/shadow", time_ns=None, received_ns=BEGAN + 50 * SECOND),
+    make_observation("a000009", 0.0, file_path="/srv/wipe", time_ns=None, received_ns=BEGAN + 75 * SECOND),
+]
+"""Beyond the class that `eyes` declares, and without a time of its own."""
+
+
 @pytest.fixture(
-    scope="module", params=["built", *PUBLISHED], ids=lambda one: getattr(one, "parent", one) and str(one)[-24:]
+    scope="module", params=["built", "odd", *PUBLISHED], ids=lambda one: getattr(one, "parent", one) and str(one)[-24:]
 )
 def campaign(request, tmp_path_factory):
     """(folder, summary)."""
     if request.param == "built":
         folder = build_campaign(tmp_path_factory.mktemp("runs"))
         return folder, score_campaign(folder)
+    if request.param == "odd":
+        with pytest.MonkeyPatch.context() as patch:
+            said = builder.alerts_of
+            patch.setattr(builder, "alerts_of", lambda arm: [*said(arm), *ODD] if arm == "eyes-default" else said(arm))
+            folder = build_campaign(tmp_path_factory.mktemp("runs"))
+            return folder, score_campaign(folder)
     return request.param, read_summary(request.param)
 
 
@@ -63,22 +79,25 @@ def arms(campaign):
 
 
 def clustered_limits(cells, confidence=0.95):
-    """Wilson's form with the linearised cluster-robust variance and Student's t, written out again.
+    """Wilson's form with the linearised cluster-robust variance, less for Student's t, written out again.
 
     Args:
         cells: frame of one row a technique, with `hits` and `n`.
     """
     n, hits, clusters = cells["n"].to_numpy(float), cells["hits"].to_numpy(float), len(cells)
-    p = hits.sum() / n.sum()
+    p, quantile = hits.sum() / n.sum(), 1.959963984540054
     most, least = n.sum(), n.sum() ** 2 / (n**2).sum()
-    variance = ((hits - p * n) ** 2).sum() / n.sum() ** 2 * clusters / max(1, clusters - 1)
-    size = least if variance == 0 and p in (0, 1) else most if variance == 0 else p * (1 - p) / variance
-    size = min(most, max(least, size))
     left = hits - p * n
-    kurtosis = clusters * (left**4).sum() / (left**2).sum() ** 2 if left.any() else 1.0
-    degrees = min(clusters - 1, max(1.0, 0.2 * (clusters - 1), 2 * clusters / max(kurtosis - 1, 1e-12)))
-    quantile = t.ppf(1 - (1 - confidence) / 2, degrees) if clusters > 1 and n.max() > 1 else 1.959963984540054
-    size = most if n.max() <= 1 else size
+    variance = (left**2).sum() / n.sum() ** 2 * clusters / max(1, clusters - 1)
+    if n.max() <= 1:
+        size = most
+    elif variance == 0:
+        size = least if p in (0, 1) else most
+    else:
+        kurtosis = clusters * (left**4).sum() / (left**2).sum() ** 2
+        told = 2 * clusters / (kurtosis - 1) if kurtosis > 1 + 1e-12 else np.inf
+        student = t.ppf(1 - (1 - confidence) / 2, max(told, min(FEWEST, clusters - 1))) if clusters > 1 else quantile
+        size = min(most, max(least, p * (1 - p) / variance * (quantile / student) ** 2))
     middle = p + quantile**2 / (2 * size)
     half = quantile * np.sqrt(p * (1 - p) / size + quantile**2 / (4 * size**2))
     return (middle - half) / (1 + quantile**2 / size), (middle + half) / (1 + quantile**2 / size)
@@ -133,7 +152,7 @@ def test_what_was_seen_beyond_the_declared_class(campaign):
         for row in found.itertuples()
     ]
     for arm in arms(campaign):
-        mine = found[outside & (found["arm"] == arm.arm_key)]
+        mine = found[np.array(outside) & (found["arm"] == arm.arm_key)]
         seen = mine["outcome"].isin(["prevented", "alerted", "logged"]).sum()
         assert (arm.measures.beyond_class.hits, arm.measures.beyond_class.n) == (seen, len(mine))
 
