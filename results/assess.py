@@ -4,7 +4,7 @@ Scoring calls `assess` once; nothing here reads a file.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from results.chains import chain, chain_line, objective_of
 from results.claims import claim_lines
@@ -14,7 +14,7 @@ from results.costs import Usage, cores_used, costs, never_counted, usage
 from results.grid import make_grids
 from results.latency import clock_offset, delays, watched_s
 from results.ledger import Address, Ledger, clusters_of, make_ledger
-from results.measures import ArmMeasures, Chain
+from results.measures import ArmMeasures, Chain, Estimate
 from results.metrics import (
     chance_share,
     clustered,
@@ -25,6 +25,7 @@ from results.metrics import (
     twins_alerted,
     youden,
 )
+from results.overhead import slow_down
 from results.records import Campaign, Rate, ResourceSample, StepExecution, Trial, TrialStatus, Verdict
 from results.stability import stability
 from results.stopping import by_rule
@@ -76,10 +77,26 @@ def assess(trials: Sequence[TrialRows], common: Collection[Address]) -> dict[str
     }
     objective = objective_of([one.steps for one in trials])
     uncounted = never_counted(one.resources for one in trials)
+    undisturbed = {one.trial.seed: one.steps for one in trials if one.trial.product is None}
     arms: dict[str, list[TrialRows]] = {}
     for one in trials:
         arms.setdefault(one.arm_key, []).append(one)
-    return {key: _assess_arm(ones, common, cluster_of, controls, objective, uncounted) for key, ones in arms.items()}
+    found = {key: _assess_arm(ones, common, cluster_of, controls, objective, uncounted) for key, ones in arms.items()}
+    return {
+        key: replace(
+            one, measures=one.measures.model_copy(update={"slow_down": _slow_down(arms[key], undisturbed)})
+        ) if one.measures else one
+        for key, one in found.items()
+    }  # fmt: skip
+
+
+def _slow_down(ones: Sequence[TrialRows], undisturbed: Mapping[int, Sequence[StepExecution]]) -> Estimate:
+    """Of the arm's judged trials against the controls with their seeds."""
+    return slow_down(
+        (one.steps, undisturbed[one.trial.seed])
+        for one in ones
+        if one.trial.status in JUDGED and one.trial.seed in undisturbed
+    )
 
 
 def contrast(campaign: Campaign, trials: Sequence[TrialRows], assessed: Mapping[str, Assessment]) -> Comparison | None:

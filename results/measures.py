@@ -200,5 +200,8 @@ class ArmMeasures(Record):
     delays: Delays
     chain: Chain
     costs: tuple[Cost, ...]
+    slow_down: Estimate | None = None
+    """How much longer the benign steps took than in the control with the same seed: 1.2 is 20 % longer. None in
+    summaries of older scorers."""
     stability: Stability
     claims: tuple[ClaimLine, ...]

@@ -129,6 +129,7 @@ def _lines(arm: ArmSummary, found: ArmMeasures, say: Mapping[str, str]) -> list[
         _noted(_estimate(say["measure.steps_before"], chain.steps_to_first_alert), by_receipt),
         _noted(_estimate(say["measure.seconds_before"], chain.seconds_to_first_alert), by_receipt),
         _noted(_rate(say["measure.objective"], chain.before_objective), by_receipt),
+        *([_estimate(say["measure.slow_down"], found.slow_down)] if found.slow_down else []),
         _estimate(say["measure.alpha"], found.stability.alpha),
         _rate(say["measure.same"], found.stability.same),
     ]

@@ -90,6 +90,21 @@ def workload_times(steps: Iterable[StepExecution]) -> Times:
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
+def slow_down(pairs: Iterable[tuple[Iterable[StepExecution], Iterable[StepExecution]]]) -> Estimate:
+    """How much longer ordinary work takes with a product: over all benign steps that came about in both.
+
+    Args:
+        pairs: for each repetition the steps of the product's trial and those of the control with the same seed.
+    """
+    found = []
+    for ours, control in pairs:
+        with_it, without = workload_times(ours), workload_times(control)
+        both = sorted(with_it.keys() & without.keys())
+        if both:
+            found.append(float(np.mean([with_it[name] - without[name] for name in both])))
+    return _ratio(found)
+
+
 def _arm(key: str, ours: Mapping[int, Times], control: Mapping[int, Times], titles: Mapping[str, Text]) -> Overhead:
     both = sorted(set(ours) & set(control))
     lines, differences = [], dict[str, dict[int, float]]()

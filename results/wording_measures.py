@@ -57,12 +57,14 @@ MEASURES: dict[str, tuple[str, str]] = {
     "clock": ("製品の時計のずれ（カナリアから）", "Product's clock, from its canaries"),
     "clock.between": ("{low} 秒から {high} 秒の間", "between {low} s and {high} s ahead"),
     "clock.contradictory": ("一つのずれでは説明できない", "no single offset fits"),
+    "measure.slow_down": ("通常業務の所要時間（対照の何倍か）", "Time of ordinary work, times the control's"),
     "h.costs": ("負荷", "Cost"),
     "costs.note": (
-        "製品自身のコンテナと、ノード内での増加分（同じシードの対照との差）です。通常業務の遅くなり方は別に測ります"
-        "（docs/validation/overhead.md）。",
-        "The product's own containers, and what it adds in the nodes (less the control with the same seed). How much "
-        "slower ordinary work becomes is measured apart (docs/validation/overhead.md).",
+        "製品自身のコンテナと、ノード内での増加分（同じシードの対照との差）です。上の「通常業務の所要時間」は、この試行検証の正規の作業"
+        "（短いもの）によります。負荷の大きい作業での測定は docs/validation/overhead.md にあります。",
+        "The product's own containers, and what it adds in the nodes (less the control with the same seed). The time "
+        "of ordinary work above is that of this campaign's benign steps, which are short; heavier work is measured in "
+        "docs/validation/overhead.md.",
     ),
     "cost.own": ("製品のコンテナ", "Own containers"),
     "cost.nodes": ("ノード内の増加分", "Added in the nodes"),

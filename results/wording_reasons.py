@@ -61,6 +61,9 @@ _RULES = (
     ),
     ("the product has no container of its own", "製品に専用のコンテナがない"),
     ("no control with the same seed was counted", "計測された同じシードの対照がない"),
+    ("one repetition has no spread", "反復が1回のみのため、ばらつきを求められない"),
+    ("no repetition in which both were done", "両方で行われた反復がない"),
+    ("all of one technique: no interval", "一つのテクニックのみのため、区間を求められない"),
     ("one trial has no spread", "試行が1回のみのため、ばらつきを求められない"),
 )
 
