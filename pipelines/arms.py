@@ -9,12 +9,14 @@ changed variable.
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipelines.campaign import ArmOfProduct, Prepared, entry_of
+from pipelines.history import earlier
 from pipelines.registry import find, folder_digest
 from products.deploy import sources_of
 from products.manifest import Arm, Product, read_product
@@ -59,9 +61,10 @@ def difference(entry: ArmOfProduct, basis: Basis) -> Written:
 
 
 def for_publication(folder: Path) -> tuple[Written, ...]:
-    """The differences of a campaign that was run: as recorded then, else from the product folders as they are now.
+    """The differences of a campaign that was run: as recorded then, else from the product folders of the checkout.
 
-    A folder that was changed since gives no difference, only the word that it was.
+    Of a folder that was changed since, the commit that holds it as it was run is looked for, by its digest; where there
+    is none, no difference is shown, only the word that it was changed.
 
     Args:
         folder: of the campaign.
@@ -93,29 +96,33 @@ def _made_now(product_id: str, arms: Mapping[str, str | None], registered: Mappi
     """
     try:
         place = find("product", product_id)
-        product = read_product(place)
     except ContentError:
-        others = [arm for arm in arms if arm != "default"]
-        for arm in others:
-            yield Written(ArmDifference(product=product_id, first="default", second=arm, basis=Basis.ABSENT), None)
+        yield from _withheld(product_id, "default", arms, Basis.ABSENT)
         return
-    first = default_arm(product)
-    known = {arm.id: entry_of(place, product, arm, {}, {}) for arm in product.arms}
-    basis = _basis(product_id, known, arms, registered)
-    for arm in arms:
-        if arm == first.id:
+    for folder in chain((place,), earlier(place)):
+        try:
+            product = read_product(folder)
+            known = {arm.id: entry_of(folder, product, arm, {}, {}) for arm in product.arms}
+        except ContentError:  # an older commit's manifest may be none that we read
             continue
-        if arm not in known or basis is Basis.CHANGED:
-            about = ArmDifference(product=product_id, first=first.id, second=arm, basis=Basis.CHANGED)
-            yield Written(about, None)
-        else:
-            yield difference(known[arm], basis)
+        basis = _basis(product_id, known, arms, registered)
+        if basis is not Basis.CHANGED:
+            first = default_arm(product).id
+            yield from (difference(known[arm], basis) for arm in arms if arm != first)
+            return
+    yield from _withheld(product_id, "default", arms, Basis.CHANGED)
+
+
+def _withheld(product_id: str, first: str, arms: Iterable[str], basis: Basis) -> Iterator[Written]:
+    for arm in arms:
+        if arm != first:
+            yield Written(ArmDifference(product=product_id, first=first, second=arm, basis=basis), None)
 
 
 def _basis(
     product_id: str, known: Mapping[str, ArmOfProduct], arms: Mapping[str, str | None], registered: Mapping[str, str]
 ) -> Basis:
-    """How the folder of today stands to what was run: one arm's digest covers the whole folder.
+    """How a folder stands to what was run: one arm's digest covers the whole folder.
 
     An arm that takes content of the user's can't be told by its digest: the content is not at hand.
     """

@@ -252,7 +252,7 @@ def _require_same(place: Path, trial: Trial, prepared: Prepared) -> None:
         if then != now:
             raise EvaluationError(
                 f"{place}: {field}: found {now[:16]} here; allowed: {then[:16]}, with which it was run. Go to the "
-                f"commit that its provenance names ({trial.provenance.get('commit', 'unknown')[:12]}), or name "
+                f"commit that its provenance names ({trial.provenance.get('git', 'unknown')[:12]}), or name "
                 "--definition."
             )
 

@@ -73,14 +73,16 @@ PEOPLE: dict[str, tuple[str, str]] = {
         "Recorded before the first trial was started.",
     ),
     "arms.matched": (
-        "公開時に製品フォルダから作成しました。フォルダのダイジェストは、実行時に記録されたものと一致しています。",
-        "Made from the product's folder at publication; the folder's digest is the one recorded when it was run.",
+        "公開時に製品フォルダ（現在のもの、または過去のコミットのもの）から作成しました。ダイジェストは、実行時に記録されたものと"
+        "一致しています。",
+        "Made at publication from the product's folder, as it is or as an earlier commit holds it: its digest is the "
+        "one recorded when it was run.",
     ),
     "arms.registered": (
-        "公開時に製品フォルダから作成しました。フォルダのダイジェストは事前登録されたものと一致していますが、試行自体には"
-        "記録がありません。",
-        "Made from the product's folder at publication; the folder's digest is the registered one, but the trials "
-        "themselves did not record theirs.",
+        "公開時に製品フォルダ（現在のもの、または過去のコミットのもの）から作成しました。ダイジェストは事前登録されたものと一致して"
+        "いますが、試行自体には記録がありません。",
+        "Made at publication from the product's folder, as it is or as an earlier commit holds it: its digest is the "
+        "registered one, but the trials themselves did not record theirs.",
     ),
     "arms.unchecked": (
         "公開時に製品フォルダから作成しました。実行時のダイジェストの記録がなく、同じフォルダかどうかは確かめられません。",
@@ -88,8 +90,8 @@ PEOPLE: dict[str, tuple[str, str]] = {
         "is the same can't be checked.",
     ),
     "arms.changed": (
-        "製品フォルダが実行時から変わっているため、差を示しません。",
-        "The product's folder is not the one that was run; no difference is shown.",
+        "製品フォルダが実行時から変わっていて、実行時のものが手元にないため、差を示しません。",
+        "The product's folder is not the one that was run, which is not at hand; no difference is shown.",
     ),
     "arms.absent": (
         "製品フォルダが手元になく、実行時の記録もないため、差を示せません。",

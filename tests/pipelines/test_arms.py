@@ -1,11 +1,12 @@
 """What each arm changes against its product's default one is published (scoring.md §5)."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from pipelines import arms
+from pipelines import arms, history
 from pipelines.arms import difference, for_publication
 from pipelines.campaign import entry_of
 from products.manifest import read_product
@@ -134,3 +135,38 @@ def test_a_difference_is_made_printable_and_cut_to_size():
     long = written(about, "+line\n" * 100_000)
     assert long.text.endswith("\n[cut off: 400000 characters more]\n")
     assert len(long.text) < 201_000
+
+
+def test_a_folder_that_was_changed_since_is_looked_for_in_the_commits_by_its_digest(product, tmp_path, monkeypatch):
+    """Else whatever is mended after a run would take its configuration out of the publication."""
+    folder = campaign(tmp_path / "one", product)
+    before = difference(entry(product), Basis.MATCHED)
+    shown = []
+
+    def earlier(place):
+        shown.append(place)
+        yield Path(shutil.copytree(ROOT / "products" / "aide", tmp_path / "other"))
+        yield ROOT / "products" / PRODUCT
+
+    monkeypatch.setattr(arms, "earlier", earlier)
+    (product / "tuned.local").write_text("another\n")
+    assert (for_publication(folder), shown) == ((before,), [product])
+
+
+def test_the_commits_of_a_folder_are_unpacked_one_by_one_and_none_stays(tmp_path, monkeypatch):
+    def git(*words):
+        name = ["-c", "user.name=x", "-c", "user.email=x@example.invalid"]
+        subprocess.run(["git", *name, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.setattr(history, "ROOT", tmp_path)
+    place = tmp_path / "products" / "x"
+    place.mkdir(parents=True)
+    git("init", "-q")
+    for words in ("one", "two"):
+        (place / "file").write_text(words)
+        git("add", ".")
+        git("commit", "-q", "-m", words)
+    seen = [(path, (path / "file").read_text()) for path in history.earlier(place)]
+    assert [words for _path, words in seen] == ["two", "one"]
+    assert not any(path.exists() for path, _words in seen)
+    assert list(history.earlier(tmp_path.parent)) == []

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from results import arms_page
 from results.adjudication import adjudicate, read_ruling
+from results.arm_differences import ArmDifference, Basis, Written, written
 from results.disputes import dispute, open_window
 from results.journal import EntryKind, append
 from results.pages import environment
@@ -34,6 +36,14 @@ def register(folder):
     append(folder, EntryKind.REGISTERED, {"commitment": registration.commitment}, BEGAN - SECOND)
 
 
+def differences():
+    """One that is too long for a page and hostile, and one that is withheld."""
+    about = ArmDifference(product="eyes", first="default", second="tuned", basis=Basis.UNCHECKED, digest="a" * 64)
+    withheld = ArmDifference(product="gate", first="default", second="default", basis=Basis.CHANGED)
+    lines = "".join(f"+line {number}\n" for number in range(1, arms_page.MOST_LINES + 10))
+    return (written(about, f"+{HOSTILE}\n{lines}"), Written(withheld, None))
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A verdict changed by a person, an objection, an open window, and a trial that the budget left out."""
@@ -50,7 +60,7 @@ def site(tmp_path_factory):
     register(folder)
     score_campaign(folder)
     destination = tmp_path_factory.mktemp("site") / "demo"
-    publish_campaign(folder, destination, is_final=False)
+    publish_campaign(folder, destination, is_final=False, differences=differences())
     return destination
 
 
@@ -118,3 +128,28 @@ def test_scoring_what_is_published_gives_the_same_bytes(site):
 
 def test_the_templates_take_nothing_for_markup():
     assert environment().autoescape is True
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("comparison.html", ("設定の差", "確かめられません", "410行の差", "ほかに10行。", "差を示しません",
+                             'href="data/arms/eyes-tuned.diff.txt"')),
+        ("en/comparison.html", ("How the arms are configured", "can&#39;t be checked", "410 changed lines",
+                                "10 more lines", "no difference is shown",
+                                'href="../data/arms/eyes-tuned.diff.txt"')),
+    ],
+)  # fmt: skip
+def test_what_a_tuned_arm_changes_can_be_read_in_both_languages_and_runs_nothing(site, page, words):
+    """Else a buyer would see what tuning gained, and not what was tuned; and the text is a product's own."""
+    text = (site / page).read_text("utf-8")
+    assert [one for one in words if one not in text] == []
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "<script>alert" not in text
+    assert "\u202e" not in text
+    assert ("+line 399\n" in text, "+line 400" in text) == (True, False)
+    assert "gate-default.diff.txt" not in text
+    whole = (site / "data" / "arms" / "eyes-tuned.diff.txt").read_text("utf-8")
+    assert whole == differences()[0].text
+    listed = json.loads((site / "manifest.json").read_text())["files"]
+    assert {"data/arms/eyes-tuned.diff.txt", "data/arms/differences.json"} <= set(listed)

@@ -8,6 +8,7 @@ import pytest
 
 from results.errors import EvaluationError
 from results.preview import COVERED, complaints, others, write_preview
+from results.registration import Registration, committed, write_registration
 from results.scoring import score_campaign
 from results.seal import verify_seal
 from results.store import read_alerts, read_summary, read_trial, read_verdicts
@@ -101,3 +102,24 @@ def test_a_product_that_is_not_there_and_a_folder_that_is_are_refused(folder, tm
 
 def test_names_of_others_are_all_by_which_a_reader_would_know_them(folder):
     assert others(folder, "eyes") == ("gate-default-r1", "gate-default-r2", "gate-default", "Gate", "gate")
+
+
+def test_a_view_has_its_own_part_of_how_the_campaign_stands_to_its_registration(tmp_path):
+    """Else a vendor would learn from it which others were registered."""
+    folder = build_campaign(tmp_path)
+    seeds = dict.fromkeys(("eyes-default-r3", "gate-tuned-r1", "control-r3"), 1)
+    registration = Registration(
+        campaign="demo", definition="f" * 64, plan="chain", plan_digest="p" * 64, held_out=False,
+        environment="server", environment_digest="e" * 64, products={"gate-default": "b" * 64}, seeds=seeds,
+        attack_release="enterprise 17.0", scorer_version="1", methodology="0" * 64, registered_ns=1,
+    )  # fmt: skip
+    write_registration(folder, committed(registration))
+    score_campaign(folder)
+    write_preview(folder, "eyes", tmp_path / "view")
+    found = read_summary(tmp_path / "view").people.registration
+    assert found.missing == ("control-r3", "eyes-default-r3")
+    assert {one.subject for one in found.departures} == {
+        None, *(f"{arm}-r{number}" for arm in ("control", "eyes-default", "eyes-tuned") for number in (1, 2)),
+    }  # fmt: skip
+    for data in written(tmp_path / "view"):
+        assert not OTHERS.search(data)
