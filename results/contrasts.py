@@ -50,7 +50,8 @@ class VectorLine(Record):
 
     arm_key: str
     values: dict[str, float | None]
-    """`prevented`, `technique`, `tactic`, `general`, `logged`, `missed` (shares of the malicious executions),
+    """`prevented`, `technique`, `tactic`, `general`, `logged`, `missed` (shares of the malicious executions;
+    missed is also what an arm's class can't see and it did not see, where `Ranking.basis` is `valid`),
     `twins_disturbed` (share of the benign ones that were not left alone: alerted on, blocked or disrupted), `delay`
     (mean of min(delay, 60 s) / 60 s; a miss counts 1, an alert without its own time by its receipt, an upper bound;
     None if not even that is known), `cost` (CPU cores of its own containers and, if more than in the control, on the

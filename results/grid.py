@@ -30,8 +30,9 @@ class Grid:
     benign: Mask
     """(steps, repetitions): a valid benign execution."""
     values: Mapping[str, Floats]
-    """Metric -> table; `twins_left_alone`, `twins_disturbed` (not left alone: alerted on, blocked or disrupted) and
-    `delay` (share of `RESTRICTED_S`; NaN for an alert of which not even the receipt is known), too."""
+    """Metric -> table; `missed` with what is beyond the class and was not seen; `twins_left_alone`, `twins_disturbed`
+    (not left alone: alerted on, blocked or disrupted) and `delay` (share of `RESTRICTED_S`; NaN for an alert of which
+    not even the receipt is known), too."""
     times: Floats
     """Delay of each alert, else how long the miss was watched, in seconds; NaN where neither is known."""
     events: Mask
@@ -71,6 +72,7 @@ def _grid(ledger: Ledger, repetitions: NDArray[np.intp], watched: Mapping[str, M
 
     times, events, delays = _times(ledger, watched)
     values = {name: table(ledger.holds[:, i]) for i, name in enumerate(METRICS)}
+    values["missed"] = np.maximum(values["missed"], table(_not_seen(ledger)))
     values["twins_left_alone"] = table(ledger.left_alone)
     values["twins_disturbed"] = table(~ledger.left_alone)
     values["delay"] = table(delays, 1.0)
@@ -86,6 +88,16 @@ def _grid(ledger: Ledger, repetitions: NDArray[np.intp], watched: Mapping[str, M
         times=table(times, np.nan),
         events=table(events) > 0,
     )
+
+
+def _not_seen(ledger: Ledger) -> Mask:
+    """Valid executions beyond the class that nothing came of.
+
+    Where arms of different classes stand on the same steps these are misses: else a weight on misses would pay for a
+    narrow declaration.
+    """
+    seen = ledger.metric("visible") | ledger.disrupted
+    return ledger.malicious & ledger.valid & ~ledger.applicable & ~seen
 
 
 def _times(ledger: Ledger, watched: Mapping[str, Mapping[str, float]]) -> tuple[Floats, Mask, Floats]:

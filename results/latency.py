@@ -17,6 +17,7 @@ from results.records import Canary, StepExecution, StepKind, Trial
 
 NANO = 1_000_000_000
 NO_ALERT = "there was no alert"
+NO_ALERT_WITHIN = "there was no alert on a step that its class can see"
 UNTIMED = "alerted, but the product gives its alerts no time"
 QUANTILES = (0.5, 0.75, 0.9)
 POINTS = 40
@@ -85,7 +86,9 @@ def delays(ledger: Ledger, watched: Mapping[str, Mapping[str, float]], clock: Cl
         if verdict.delivery_s is not None:
             deliveries.append(max(0.0, verdict.delivery_s))
             theirs.append(ledger.cluster[index])
-    why = "there is no step execution" if not chosen.size else UNTIMED if untimed else NO_ALERT
+    beyond = bool((ledger.malicious & ledger.valid & ~ledger.applicable & ledger.metric("detected")).any())
+    silent = NO_ALERT_WITHIN if beyond else NO_ALERT
+    why = "there is no step execution" if not chosen.size else UNTIMED if untimed else silent
     product = survival(np.array(times), np.array(events, dtype=bool), np.array(clusters, dtype=np.intp), why)
     every = np.ones(len(deliveries), dtype=bool)
     delivery = survival(np.array(deliveries), every, np.array(theirs, dtype=np.intp), why)

@@ -38,6 +38,7 @@ _RULES = (
         "。宣言された分類の外なので、その分母には含めない：",
     ),
     ("alerted, but the product gives its alerts no time", "警告はあるが、製品が警告に時刻を付けない"),
+    ("there was no alert on a step that its class can see", "製品の分類で見える手順への警告がない"),
     ("there was no alert", "警告がない"),
     ("there is no step execution", "該当する手順の実行がない"),
     ("no trial has an attributed alert", "帰属した警告のある試行がない"),

@@ -5,8 +5,11 @@ import pytest
 import tests.campaign_builder as builder
 from results.adjudication import applied
 from results.claims import claim_lines
+from results.grid import make_grids
+from results.latency import NO_ALERT_WITHIN
 from results.ledger import is_applicable
 from results.people import Adjudication, Ruling
+from results.reading import ledgers_of, read_book
 from results.records import Action, Outcome
 from results.scoring import score_campaign
 from results.store import read_verdicts
@@ -88,6 +91,29 @@ def test_hits_beyond_the_declared_class_are_shown_apart_and_raise_no_rate_over_w
 def test_the_comparison_is_over_what_every_class_declares(scored):
     before, after = (scored[name][1].comparison for name in ("as built", "beyond, too"))
     assert (after.contrasts, after.vectors, after.ranking) == (before.contrasts, before.vectors, before.ranking)
+
+
+def test_what_is_beyond_the_class_and_not_seen_is_no_smaller_a_miss_among_arms_of_other_classes(scored):
+    """Where the arms' classes share no step, a weight on misses would else pay for a narrow declaration."""
+    found = {}
+    for name in ("as built", "beyond, too"):
+        book = read_book(scored[name][0])
+        ledger = ledgers_of([book])["eyes-default"]
+        grid = make_grids({"eyes-default": ledger})["eyes-default"]
+        found[name] = {step: grid.values["missed"][ledger.steps.index(step)].tolist() for step in ("guess", "cron")}
+    assert found == {
+        "as built": {"guess": [1.0, 1.0], "cron": [0.0, 0.0]},
+        "beyond, too": {"guess": [0.0, 0.0], "cron": [0.0, 0.0]},
+    }
+
+
+def test_a_product_that_alerted_beyond_its_class_only_is_not_said_to_be_silent(tmp_path, monkeypatch):
+    real = builder.alerts_of
+    monkeypatch.setattr(builder, "alerts_of", lambda arm: BEYOND if arm == "eyes-default" else real(arm))
+    summary = score_campaign(build_campaign(tmp_path))
+    found = next(arm for arm in summary.arms if arm.arm_key == "eyes-default").measures
+    assert (found.sensitivity.hits, found.chain.seen.hits) == (0, 4)
+    assert found.delays.product.quantiles[0].estimate.reason == NO_ALERT_WITHIN
 
 
 def test_the_pages_say_what_was_seen_beyond_the_declared_class(scored):
