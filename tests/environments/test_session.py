@@ -103,6 +103,18 @@ def test_a_link_in_the_node_leads_to_the_nodes_own_files(session, target):
     assert found == [True, False]
 
 
+@pytest.mark.docker
+def test_the_counter_of_written_bytes_holds_what_was_written_or_is_none(session, target):
+    """A kernel that counts nothing says 0, and every product would seem to write nothing."""
+    pids, written = {"target": target.nodes["target"].pid}, 4 << 20
+    before = target.witness.usage(pids)["target"]
+    script = f"cd && head -c {written} /dev/urandom | dd of=much bs=64k conv=fsync && rm much"
+    finished = session.run("sh", script, 60)
+    after = target.witness.usage(pids)["target"]
+    assert (finished.exit_code, after["cpu_s"] > before["cpu_s"]) == (0, True)
+    assert after["disk_write"] is None or after["disk_write"] - before["disk_write"] >= written
+
+
 @given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_a_quoted_script_is_one_line_of_plain_ascii(script):
     quoted = quote(script)

@@ -1,8 +1,12 @@
 """What is tried again, how often, and what is kept of the attempts before; nothing is run here."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from pipelines import trial
 from pipelines.retrying import until_valid
+from results.errors import ProductError, TargetError
 from results.records import TrialStatus
 
 FAILED = TrialStatus.TARGET_FAILED
@@ -56,3 +60,27 @@ def test_nothing_that_a_failed_attempt_gathered_is_taken_over():
     attempts = Attempts(FAILED, TrialStatus.COMPLETED)
     found = until_valid(attempts, 2, lambda _line: None)
     assert (attempts.begun[0] is not found, found.steps, found.reason) == (True, [], "")
+
+
+@pytest.mark.parametrize(
+    ("ends", "begun", "reason", "failed"),
+    [
+        ([None], 1, None, []),
+        ([TargetError("a"), TargetError("b"), None], 3, None, ["a", "b"]),
+        ([TargetError("a"), TargetError("b"), TargetError("c")], 3, "its containers were not to be had: c", ["a", "b"]),
+        ([ProductError("never ready")], 1, "the product was not there: never ready", []),
+        ([TargetError("a"), ProductError("gone")], 2, "the product was not there: gone", ["a"]),
+    ],
+)
+def test_a_step_with_containers_of_its_own_is_tried_again_by_the_same_rule(monkeypatch, ends, begun, reason, failed):
+    left = [*ends, *[None] * 5]
+
+    def environment(*_words):
+        end = left.pop(0)
+        if end is not None:
+            raise end
+
+    monkeypatch.setattr(trial, "_one_environment", environment)
+    prepared = SimpleNamespace(definition=SimpleNamespace(retries=2))
+    _part, why, before = trial._apart(prepared, None, None, None, SimpleNamespace(id="cron"), None)
+    assert (len(ends) + 5 - len(left), why, before) == (begun, reason, failed)
