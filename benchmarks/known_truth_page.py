@@ -36,22 +36,11 @@ FIXED = """### For a fixed sensitivity
 Columns: the sensitivity that was set. Ten answers with a truth of 5 % have the shares 0, 1, 2 … with 60, 32, 7 … %: an
 interval holds that truth in 91 or 99 % of campaigns, never in 95 %.
 """
-WHY = """### What lies outside, and why
-
-- **Below 93 %: only a plain share of ten executions.** Where nothing is pooled the interval is Wilson's own, and ten
-  executions have eleven possible shares: its coverage swings around 95 % with the truth (90–92 % at 5, 30 and 95 %).
-  The mean over techniques, which has Student's t, does not dip there.
-- **Above 97 %: too wide near 0 and 1, and with one repetition.** With 5 % of ten techniques more than every second
-  campaign has no hit at all, and the interval of a zero must reach as far as what nobody could have seen. A zero counts
-  one answer a technique, however often it was repeated.
-- **Pairs of rare things**: differences, gaps and J of two products that both detect next to nothing have limits from
-  pseudo-counts or from two zeros; honest, and wide.
-- **Duplicates and alerts a step** rest on the few steps detected, and their spread between techniques is learnt from
-  the same few.
-- **Chance-corrected rates near 0** can't fall below 0, which holds every truth at the edge.
-- **False alarms an hour**: Garwood's limits are exact, so wider than needed, and the overdispersion of a few trials is
-  never taken below 1.
-- **Stability** takes as known only what the rarer answer says.
+SHARE = " (share)"
+"""End of the name of a line that is no coverage."""
+ONE_SIDED = """Where the curve's own upper limit never comes down to a quantile's share, the quantile has no upper limit, as the
+page of a campaign says. What is left is a lower limit of 97.5 %, and should hold so often: the rows "without an upper
+limit" say how often that is.
 """
 
 
@@ -79,7 +68,8 @@ def write_pages(folder: Path, lines: Sequence[Counted], predicted: Mapping[str, 
         head,
         READING,
         drawn_table(lines),
-        WHY,
+        outside(lines),
+        ONE_SIDED,
         FIXED,
         coverage_tables(lines),
         error_table(lines),
@@ -120,6 +110,20 @@ def drawn_table(lines: Sequence[Counted]) -> str:
     )
 
 
+def outside(lines: Sequence[Counted]) -> str:
+    """Which intervals of products that were drawn do not hold the truth as often as they should."""
+    found = [
+        f"- {line.what}, {line.name.split('; ')[0]}: {line.share:.1%} of {line.n} campaigns."
+        for line in lines
+        if line.part == "coverage" and line.name.endswith(ANY) and _is_off(line) and "not used" not in line.what
+    ]
+    return "Outside 93–97 %:\n\n" + "\n".join(found or ["- none."]) + "\n"
+
+
+def _is_off(line: Counted) -> bool:
+    return bool(line.n) and not line.what.endswith(SHARE) and not LOW <= line.share <= HIGH
+
+
 def coverage_tables(lines: Sequence[Counted]) -> str:
     """One table a size of campaign: intervals down, rates across."""
     sizes: dict[str, dict[str, dict[str, Counted]]] = defaultdict(lambda: defaultdict(dict))
@@ -142,7 +146,7 @@ def _cell(line: Counted | None) -> str:
     if not line.n:
         return "(100)"
     without = 100 * line.none / (line.n + line.none)
-    shown = percent(line.share, not LOW <= line.share <= HIGH)
+    shown = percent(line.share, _is_off(line))
     return f"{shown} ({without:.0f})" if without >= 1 else shown
 
 
@@ -215,7 +219,8 @@ def coverage_plot(lines: Sequence[Counted]) -> str:
     """A row an interval, a dot a size of campaign with products drawn, on a scale from 85 % to 100 %."""
     chosen: dict[str, list[Counted]] = defaultdict(list)
     for line in lines:
-        if line.part == "coverage" and line.n and line.name.endswith(ANY) and "not used" not in line.what:
+        wanted = line.part == "coverage" and line.n and line.name.endswith(ANY)
+        if wanted and "not used" not in line.what and not line.what.endswith(SHARE):
             chosen[line.what].append(line)
     left, right, row, top = 230, 720, 22, 30
     height = top + row * len(chosen) + 30
