@@ -11,11 +11,13 @@ from results.counting import Said
 from results.criteria import lend
 from results.errors import EvaluationError, RecordVersionError, SealError
 from results.judging import judge_sealed
+from results.measures_page import QUALITY
 from results.records import AttributionStatus, Category, Observation, Outcome, StepKind
 from results.scoring import score_campaign
 from results.store import read_alerts, read_rows, read_summary, write_rows, write_trial
 from results.techniques import Names, read_name
 from results.verdicts import grade, was_open
+from results.wording import words
 from tests.campaign_builder import (
     BEGAN,
     LAST,
@@ -140,6 +142,13 @@ def test_what_other_trials_on_the_host_did_accuses_no_product_of_bad_input(tmp_p
     assert {name: count for name, count in counts.items() if count} == {
         "observations": 3, "outside": 2, "unknown_node": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_every_count_of_bad_input_has_a_column_with_words_of_its_own(language):
+    """The rows of other trials on the host stand there, too: a reader sees that they were left out, and how many."""
+    headings = [words(language)[f"quality.{name}"] for name in QUALITY]
+    assert ("outside" in QUALITY, len(set(headings))) == (True, len(QUALITY))
 
 
 @pytest.mark.parametrize("whose", ["outside", "canary"])
