@@ -12,7 +12,7 @@ from results.criteria import lend
 from results.errors import EvaluationError, RecordVersionError, SealError
 from results.judging import judge_sealed
 from results.measures_page import QUALITY
-from results.records import AttributionStatus, Category, Observation, Outcome, StepKind
+from results.records import SCORER_VERSION, AttributionStatus, Category, Observation, Outcome, StepKind
 from results.scoring import score_campaign
 from results.store import read_alerts, read_rows, read_summary, write_rows, write_trial
 from results.techniques import Names, read_name
@@ -276,7 +276,7 @@ def test_a_summary_of_another_scorer_is_refused_by_name(tmp_path):
     score_campaign(folder)
     data = json.loads((folder / "summary.json").read_text())
     (folder / "summary.json").write_text(json.dumps(data | {"scorer_version": "1"}))
-    with pytest.raises(EvaluationError, match=r"scorer_version: found '1'; allowed: '2'.*pij score"):
+    with pytest.raises(EvaluationError, match=f"scorer_version: found '1'; allowed: '{SCORER_VERSION}'.*pij score"):
         read_summary(folder)
 
 
