@@ -38,9 +38,9 @@ interval holds that truth in 91 or 99 % of campaigns, never in 95 %.
 """
 SHARE = " (share)"
 """End of the name of a line that is no coverage."""
-ONE_SIDED = """Where the curve's own upper limit never comes down to a quantile's share, the quantile has no upper limit, as the
-page of a campaign says. What is left is a lower limit of 97.5 %, and should hold so often: the rows "without an upper
-limit" say how often that is.
+ONE_SIDED = """Where the curve's own upper limit never comes down to a quantile's share, the quantile has no upper
+limit, as the page of a campaign says. What is left is a lower limit of 97.5 %, and should hold so often: the rows
+"without an upper limit" say how often that is.
 """
 
 
