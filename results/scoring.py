@@ -15,9 +15,9 @@ from results.chance import naming_luck
 from results.disputes import people_of
 from results.errors import EvaluationError
 from results.judging import Judged, judge_sealed
-from results.ledger import is_applicable
 from results.metrics import corrected, wilson, wrong_share
 from results.people import People
+from results.reading import common_of
 from results.records import (
     SCORER_VERSION,
     AttributionStatus,
@@ -187,20 +187,11 @@ def _totals(one: Judged) -> Counter[AttributionStatus]:
 
 def _common(scored: Sequence[Judged]) -> set[tuple[str, int]]:
     """Step executions that are valid and applicable for every arm of the campaign."""
-    arms: set[str] = set()
-    valid: Counter[tuple[str, int]] = Counter()
+    arms: dict[str, list[Verdict]] = {}
     for one in scored:
-        if arm_key(one.trial) == CONTROL:
-            continue
-        found = {
-            (verdict.step_id, one.trial.repetition)
-            for verdict in one.verdicts
-            if verdict.kind is StepKind.MALICIOUS and is_applicable(verdict)
-        }
-        valid.update(found)
-        if found:  # an arm that never ran through has no say
-            arms.add(arm_key(one.trial))
-    return {address for address, number in valid.items() if number == len(arms)}
+        if arm_key(one.trial) != CONTROL:
+            arms.setdefault(arm_key(one.trial), []).extend(one.verdicts)
+    return common_of(list(arms.values()), {one.trial.trial_id: one.trial.repetition for one in scored})
 
 
 def _arm(key: str, ones: Sequence[Judged], assessed: Assessment) -> ArmSummary:

@@ -20,5 +20,5 @@ def first_text(folder: Path, summary: Summary, language: str) -> str:
     """The first page."""
     trials = {line.trial_id: read_trial(folder / "trials" / line.trial_id) for line in summary.trials}
     page = page_values(language, "index.html", root(language)) | index_page(summary, trials, {}, language, None)
-    page |= people_values(summary, folder, True, language)
+    page |= people_values(summary, folder, True, language) | {"differing": ()}
     return environment().get_template("index.html.j2").render(**page)

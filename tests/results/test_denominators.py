@@ -4,13 +4,14 @@ import pytest
 
 import tests.campaign_builder as builder
 from results.adjudication import applied
+from results.chance import naming_luck
 from results.claims import claim_lines
 from results.grid import make_grids
 from results.latency import NO_ALERT_WITHIN
 from results.ledger import is_applicable
 from results.people import Adjudication, Ruling
-from results.reading import ledgers_of, read_book
-from results.records import Action, Outcome
+from results.reading import common_of, ledgers_of, read_book
+from results.records import Action, Category, Outcome
 from results.scoring import score_campaign
 from results.store import read_verdicts
 from tests.campaign_builder import BEGAN, build_campaign, make_observation
@@ -86,6 +87,23 @@ def test_hits_beyond_the_declared_class_are_shown_apart_and_raise_no_rate_over_w
         assert getattr(after.measures, name) == getattr(before.measures, name)
     assert (after.counts["alerted"], after.counts.get("not_applicable", 0)) == (before.counts["alerted"] + 4, 0)
     assert (after.measures.chain.seen.hits, after.measures.chain.seen.n) == (10, 16)
+
+
+def test_a_step_that_one_arms_class_cannot_see_is_common_to_none_although_it_was_seen():
+    """Else each hit beyond a class would widen what all arms are measured on."""
+    within = [verdict("a", "T1053", Outcome.MISSED), verdict("b", "T1057", Outcome.MISSED)]
+    beyond = [within[0], verdict("b", "T1057", Outcome.ALERTED).model_copy(update={"applicable": False})]
+    assert common_of([within, beyond], {"eyes-default-r1": 1}) == {("a", 1)}
+    assert common_of([within, within, []], {"eyes-default-r1": 1}) == {("a", 1), ("b", 1)}
+
+
+def test_luck_in_naming_is_over_the_same_steps_as_the_rate_that_it_is_held_against():
+    named = [
+        verdict(step, technique, Outcome.ALERTED).model_copy(update={"category": Category.GENERAL})
+        for step, technique in (("a", "T1053"), ("b", "T1057"))
+    ]
+    beyond = named[1].model_copy(update={"applicable": False})
+    assert (naming_luck(named).n, naming_luck([named[0], beyond]).n) == (2, 1)
 
 
 def test_the_comparison_is_over_what_every_class_declares(scored):
