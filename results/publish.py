@@ -100,6 +100,7 @@ def _build(campaign_folder: Path, site: Path, held_out: bool, is_final: bool, di
         shown = page_values(language, "index.html", root(language))
         shown |= index_page(summary, trials, effects, language, catalogue)
         shown |= people_values(summary, campaign_folder, is_final, language)
+        shown |= {"differing": {one.about.key for one in differences}}
         text = environment().get_template("index.html.j2").render(**shown)
         (home(site, language) / "index.html").write_text(text, "utf-8")
         _further_pages(site, summary, trials, differences, language)

@@ -147,8 +147,10 @@ def test_what_a_tuned_arm_changes_can_be_read_in_both_languages_and_runs_nothing
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "<script>alert" not in text
     assert "\u202e" not in text
-    assert ("+line 399\n" in text, "+line 400" in text) == (True, False)
+    assert ("+line 399</pre>" in text, "+line 400" in text) == (True, False)
     assert "gate-default.diff.txt" not in text
+    assert 'href="comparison.html#arms-eyes-tuned"' in (site / page).with_name("index.html").read_text("utf-8")
+    assert 'id="arms-eyes-tuned"' in text
     whole = (site / "data" / "arms" / "eyes-tuned.diff.txt").read_text("utf-8")
     assert whole == differences()[0].text
     listed = json.loads((site / "manifest.json").read_text())["files"]
