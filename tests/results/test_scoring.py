@@ -140,7 +140,7 @@ def test_trials_of_two_attack_releases_are_refused_by_name(tmp_path, monkeypatch
         return make_trial(trial_id, attack_release=release, **changed)
 
     monkeypatch.setattr(builder, "make_trial", mixed)
-    with pytest.raises(EvaluationError, match=r"attack_release differs.*enterprise 17\.0 in eyes-tuned-r2"):
+    with pytest.raises(EvaluationError, match=r"attack_release: found enterprise 17\.0 in eyes-tuned-r2"):
         score_campaign(builder.build_campaign(tmp_path))
 
 
