@@ -1,6 +1,6 @@
 """Are the intervals and tests what they say? Products with set truth, scored by the code that scores real ones.
 
-    python -m benchmarks.known_truth            all of it, two processes, under ten minutes: writes docs/validation/
+    python -m benchmarks.known_truth            all of it, in two processes: writes docs/validation/
     python -m benchmarks.known_truth --quick    the same with few campaigns, in seconds; writes nothing
 
 What is printed and written is measured in that run; the same seed gives the same numbers.
