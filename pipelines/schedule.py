@@ -60,7 +60,7 @@ class Schedule:
                 for run in self.runs
                 for settled in [self._settled(run, repetition)]
                 for trial in run.unfinished()
-                if trial.repetition == repetition and (trial.entry is None or trial.entry.key not in settled)
+                if trial.repetition == repetition and _is_wanted(trial, settled, run)
             ]
             if jobs:
                 yield self._ordered(jobs)
@@ -151,6 +151,14 @@ class Schedule:
             note_decision(run.folder, {"decision": SETTLED} | pair.model_dump(mode="json"))
         settled = {frozenset((pair.first, pair.second)) for pair in found}
         return {one for one in arms if all({one, other} in settled for other in arms if other != one)}
+
+
+def _is_wanted(trial: TrialPlan, settled: set[str], run: CampaignRun) -> bool:
+    """Whether its arm is not settled; a control is wanted as long as one arm is."""
+    if trial.entry is not None:
+        return trial.entry.key not in settled
+    arms = {entry.key for entry in run.prepared.entries}
+    return not arms or bool(arms - settled)
 
 
 def _duration_s(path: Path) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from results.errors import EvaluationError
 from results.paths import DECISIONS
 
+CONTROL = "control"
 LEFT_OUT, SETTLED, CHANGED = "not run", "settled", "pace changed"
 
 
@@ -63,6 +64,8 @@ def explained(
         arm, _dash, repetition = trial.rpartition("-r")
         if trial in left_out or (repetition.isdigit() and is_settled(arm, int(repetition))):
             found.add(trial)
+        if arm == CONTROL and repetition.isdigit() and arms and all(is_settled(one, int(repetition)) for one in arms):
+            found.add(trial)  # there was nothing left to be held against it
     return found
 
 

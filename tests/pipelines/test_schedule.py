@@ -86,3 +86,20 @@ def test_a_budget_may_change_on_resumption_and_a_stopping_rule_may_not(tmp_path,
         for more in ("budget_minutes: 5", "budget_minutes: 6", "stopping: {alpha: 0.01}")
     ]
     assert (digests[0] == digests[1], digests[0] == digests[2]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("settled", "left"),
+    [
+        (set(), {None, "small_sensor-good", "small_sensor-silent"}),
+        ({"small_sensor-good"}, {None, "small_sensor-silent"}),
+        ({"small_sensor-good", "small_sensor-silent"}, set()),
+    ],
+)
+def test_a_settled_arm_is_run_no_more_and_a_control_as_long_as_one_arm_is(tmp_path, state, settled, left):
+    """A control that nothing is held against would only cost time."""
+    parts = prepare_parts(written(tmp_path, ONE + "stopping: {metric: alerted}"))
+    plan = schedule(parts, tmp_path / "runs")
+    plan._settled = lambda run, repetition: settled
+    jobs = next(iter(plan.rounds()), [])
+    assert {job.trial.entry and job.trial.entry.key for job in jobs} == left
