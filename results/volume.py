@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.confidence import count_limits, freedom, learnt, poisson_limits, resampled_ratio, rounded
+from results.confidence import count_limits, freedom, learnt, poisson_limits, ratio_variance, rounded
 from results.latency import NANO, observed_until_ns
 from results.ledger import Ledger, Mask
 from results.measures import Estimate, Volume
@@ -149,8 +149,7 @@ def _further(ledger: Ledger, rows: Mask) -> tuple[float, float] | None:
     total, steps, clusters = float(more.sum()), float(n.sum()), n.shape[0]
     if clusters < 2:
         return None
-    variance = float(resampled_ratio(more, n).var()) * clusters / (clusters - 1)
-    spread = variance * steps**2 / total if total else float((n**2).sum()) / steps
+    spread = ratio_variance(more, n) * steps**2 / total if total else float((n**2).sum()) / steps
     if total:
         spread = max(1.0, spread / float(learnt(freedom(more - total / steps * n))[0]))
     return poisson_limits(total / spread, steps / spread)

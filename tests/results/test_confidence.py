@@ -13,6 +13,7 @@ from results.confidence import (
     mover_ratio,
     paired_difference,
     pooled,
+    ratio_variance,
     resample_counts,
     resampled_ratio,
     rounded,
@@ -76,6 +77,8 @@ def test_the_bootstraps_variance_is_the_linearised_one():
     p = hits.sum() / n.sum()
     linear = ((hits - p * n) ** 2).sum() / n.sum() ** 2
     assert resampled_ratio(hits[:, None], n[:, None]).var() == pytest.approx(linear, rel=0.05)
+    many = ratio_variance(np.tile(hits, 20)[:, None], np.tile(n, 20)[:, None])
+    assert many == pytest.approx(linear / 20 * 1200 / 1199)
 
 
 def test_equal_products_have_a_difference_of_nothing_with_room_on_both_sides():
