@@ -121,7 +121,7 @@ def ratio_variance(hits: Floats, n: Floats) -> float:
         found = float(((hits - hits.sum() / n.sum() * n) ** 2).sum() / n.sum() ** 2)
     else:
         found = float(resampled_ratio(hits, n).var())
-    return found * clusters / max(1, clusters - 1)
+    return float(found * clusters / max(1, clusters - 1))
 
 
 def _product(counts: NDArray[np.float32], values: Floats) -> Floats:
