@@ -16,8 +16,7 @@ from pipelines.campaign import TrialPlan, kept_apart, locks
 from pipelines.run import CampaignRun
 from results.decisions import LEFT_OUT, SETTLED, note_decision
 from results.scoring import score_campaign
-from results.sequential import Rule
-from results.stopping import settled_pairs
+from results.stopping import rule_of, settled_pairs
 from results.store import read_trial, sealed_trials
 from results.summary import Summary
 
@@ -142,11 +141,9 @@ class Schedule:
             return set()
         if definition.id not in self.summaries:  # resumed: what was sealed before has no scores yet
             self.score()
-        rule = Rule(
-            looks=definition.repetitions, level=definition.stopping.alpha,
-            margin=definition.stopping.smallest_difference, first_look=min(2, definition.repetitions),
-        )  # fmt: skip
-        found = settled_pairs(run.folder, arms, definition.stopping.metric, rule, done=repetition - 1)
+        wanted = definition.stopping
+        rule = rule_of(wanted.alpha, wanted.smallest_difference, definition.repetitions)
+        found = settled_pairs(run.folder, arms, wanted.metric, rule, done=repetition - 1)
         for pair in found:
             note_decision(run.folder, {"decision": SETTLED} | pair.model_dump(mode="json"))
         settled = {frozenset((pair.first, pair.second)) for pair in found}

@@ -4,7 +4,7 @@ Scoring calls `assess` once; nothing here reads a file.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from results.chains import chain, chain_line, objective_of
 from results.claims import claim_lines
@@ -14,7 +14,7 @@ from results.costs import Usage, cores_used, costs, never_counted, usage
 from results.grid import make_grids
 from results.latency import clock_offset, delays, watched_s
 from results.ledger import Address, Ledger, clusters_of, make_ledger
-from results.measures import ArmMeasures, Chain, Estimate
+from results.measures import ArmMeasures, Chain
 from results.metrics import (
     chance_share,
     clustered,
@@ -81,22 +81,10 @@ def assess(trials: Sequence[TrialRows], common: Collection[Address]) -> dict[str
     arms: dict[str, list[TrialRows]] = {}
     for one in trials:
         arms.setdefault(one.arm_key, []).append(one)
-    found = {key: _assess_arm(ones, common, cluster_of, controls, objective, uncounted) for key, ones in arms.items()}
     return {
-        key: replace(
-            one, measures=one.measures.model_copy(update={"slow_down": _slow_down(arms[key], undisturbed)})
-        ) if one.measures else one
-        for key, one in found.items()
-    }  # fmt: skip
-
-
-def _slow_down(ones: Sequence[TrialRows], undisturbed: Mapping[int, Sequence[StepExecution]]) -> Estimate:
-    """Of the arm's judged trials against the controls with their seeds."""
-    return slow_down(
-        (one.steps, undisturbed[one.trial.seed])
-        for one in ones
-        if one.trial.status in JUDGED and one.trial.seed in undisturbed
-    )
+        key: _assess_arm(ones, common, cluster_of, controls, objective, uncounted, undisturbed)
+        for key, ones in arms.items()
+    }
 
 
 def contrast(campaign: Campaign, trials: Sequence[TrialRows], assessed: Mapping[str, Assessment]) -> Comparison | None:
@@ -106,7 +94,10 @@ def contrast(campaign: Campaign, trials: Sequence[TrialRows], assessed: Mapping[
     }
     watched = {one.trial.trial_id: watched_s(one.trial, one.steps) for one in trials if one.trial.status in JUDGED}
     found = compare(ledgers, watched, {arm: cores(assessed[arm]) for arm in ledgers})
-    return found and ruled(found, by_rule(campaign, {one.trial.trial_id for one in trials}, make_grids(ledgers)))
+    if found is None or campaign.stopping is None:
+        return found
+    sealed = {one.trial.trial_id for one in trials}
+    return ruled(found, by_rule(campaign, campaign.stopping, sealed, make_grids(ledgers)))
 
 
 def cores(one: Assessment) -> float | None:
@@ -121,13 +112,14 @@ def _assess_arm(
     controls: Mapping[int, Usage],
     objective: str | None,
     uncounted: frozenset[str],
+    undisturbed: Mapping[int, Sequence[StepExecution]],
 ) -> Assessment:
     repetitions = {one.trial.trial_id: one.trial.repetition for one in ones}
     ledger = make_ledger([v for one in ones for v in one.verdicts], repetitions, cluster_of, common)
     chance = chance_share(ledger)
     if ones[0].trial.product is None:
         return Assessment(ledger, (), twins_alerted(ledger), chance, Latency.empty(), None)
-    measures = _measures(ledger, ones, controls, objective, uncounted)
+    measures = _measures(ledger, ones, controls, objective, uncounted, undisturbed)
     product, delivery = measures.delays.product, measures.delays.delivery
     latency = Latency(
         detected=product.events,
@@ -147,6 +139,7 @@ def _measures(
     controls: Mapping[int, Usage],
     objective: str | None,
     uncounted: frozenset[str],
+    undisturbed: Mapping[int, Sequence[StepExecution]],
 ) -> ArmMeasures:
     judged = [one for one in ones if one.trial.status in JUDGED]
     counted = [(one.trial, one.steps, one.tally) for one in judged]
@@ -168,6 +161,9 @@ def _measures(
         chain=_chain(ledger, judged, objective),
         costs=costs(
             [(one.trial.seed, one.resources, tuple(one.trial.node_names)) for one in judged], controls, uncounted
+        ),
+        slow_down=slow_down(
+            (one.steps, undisturbed[one.trial.seed]) for one in judged if one.trial.seed in undisturbed
         ),
         stability=stability(ledger),
         claims=claim_lines(ones[0].trial.claims, ledger.verdicts),

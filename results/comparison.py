@@ -179,14 +179,12 @@ def _concluded(one: Contrast, p_holm: float) -> Contrast:
     return one.model_copy(update={"p_holm": _p(p_holm), "conclusion": ahead})
 
 
-def ruled(found: Comparison, rule: ByRule | None) -> Comparison:
+def ruled(found: Comparison, rule: ByRule) -> Comparison:
     """A comparison with what the stopping rule says, which for the rule's metric is the conclusion.
 
     The tests here take the repetitions as given. Where a campaign stopped by what they had shown, they would call equal
     products different more often than they say.
     """
-    if rule is None:
-        return found
     said = {(line.first, line.second): line.conclusion for line in rule.lines}
     said |= {(line.second, line.first): TURNED.get(line.conclusion, line.conclusion) for line in rule.lines}
     contrasts = tuple(

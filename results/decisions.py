@@ -7,8 +7,8 @@ from typing import Any
 
 from results.errors import EvaluationError
 from results.paths import DECISIONS
+from results.records import CONTROL
 
-CONTROL = "control"
 LEFT_OUT, SETTLED, CHANGED = "not run", "settled", "pace changed"
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 
 from results.printable import printable
-from results.records import StepKind
+from results.records import CONTROL, StepKind
 from results.store import read_summary
 from results.summary import Summary
 from results.tables import percent, share
-from results.views import CONTROL, OUTCOME_ORDER, arm_name, product_arms, said, sign_of
+from results.views import OUTCOME_ORDER, arm_name, product_arms, said, sign_of
 from results.wording import words
 
 

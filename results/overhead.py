@@ -13,7 +13,7 @@ import numpy as np
 from results.confidence import mean_limits, rounded
 from results.errors import EvaluationError
 from results.measures import Estimate
-from results.records import Record, StepExecution, StepKind, Text, TrialStatus
+from results.records import CONTROL, Record, StepExecution, StepKind, Text, TrialStatus
 from results.store import read_steps, read_trial, sealed_trials
 
 METHOD = "geometric mean of paired ratios over repetitions, with Student's interval of their logarithms"
@@ -60,10 +60,10 @@ def overheads(folder: Path) -> tuple[Overhead, ...]:
         if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT):
             continue
         steps = read_steps(path)
-        key = f"{trial.product}-{trial.arm}" if trial.product else "control"
+        key = f"{trial.product}-{trial.arm}" if trial.product else CONTROL
         times.setdefault(key, {})[trial.repetition] = workload_times(steps)
         titles |= {workload_of(step): step.title for step in steps if step.kind is StepKind.BENIGN}
-    control = times.pop("control", {})
+    control = times.pop(CONTROL, {})
     found = tuple(_arm(key, ours, control, titles) for key, ours in sorted(times.items()) if set(ours) & set(control))
     if not found:
         raise EvaluationError(

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 SCHEMA_VERSION = 2
 SCORER_VERSION = "3"
 """Part of every summary: results of different scorers are not compared."""
+CONTROL = "control"
+"""Arm key of the trials without any product."""
 READABLE_VERSIONS = (1, 2)
 """Version 1 lacks fields that have defaults here, and no other."""
 

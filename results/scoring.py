@@ -19,6 +19,7 @@ from results.metrics import corrected, wilson, wrong_share
 from results.people import People
 from results.reading import common_of
 from results.records import (
+    CONTROL,
     SCORER_VERSION,
     AttributionStatus,
     Campaign,
@@ -34,7 +35,6 @@ from results.store import attribution_writer, read_campaign, read_steps, read_tr
 from results.summary import ArmSummary, Cell, StepLine, Summary, TrialLine
 from results.volume import tally_of
 
-CONTROL = "control"
 ORIGINAL = "original"
 """Folder beside the scores: the same without what people decided; there only if they did."""
 NANO = 1_000_000_000

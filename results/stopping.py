@@ -10,7 +10,7 @@ from results.contrasts import ByRule, RuleLine
 from results.errors import EvaluationError
 from results.grid import Grid, make_grids
 from results.ledger import METRICS, clusters_of, make_ledger
-from results.records import Campaign, Record, Verdict
+from results.records import CONTROL, Campaign, Record, StoppingRule, Verdict
 from results.sequential import Decision, Look, Rule, decide_all
 from results.store import read_steps, read_trial, read_verdicts, sealed_trials
 
@@ -68,19 +68,23 @@ def decisions(
     return found
 
 
-def by_rule(campaign: Campaign, trials: Collection[str], grids: Mapping[str, Grid]) -> ByRule | None:
-    """What the campaign's stopping rule says of every pair of its arms; None without one.
+def rule_of(alpha: float, smallest_difference: float, repetitions: int) -> Rule:
+    """The rule of a campaign that looks after each repetition but the first."""
+    return Rule(repetitions, alpha, smallest_difference, first_look=min(2, repetitions))
+
+
+def by_rule(campaign: Campaign, wanted: StoppingRule, trials: Collection[str], grids: Mapping[str, Grid]) -> ByRule:
+    """What a campaign's stopping rule says of every pair of its arms.
 
     Args:
         campaign: as it was begun.
+        wanted: its rule.
         trials: ids of those that are sealed.
         grids: of the arms that have a verdict.
     """
-    if campaign.stopping is None:
-        return None
-    arms = sorted({trial.rpartition("-r")[0] for trial in campaign.trials} - {"control"})
-    wanted, looks = campaign.stopping, campaign.repetitions
-    rule = Rule(looks, wanted.alpha, wanted.smallest_difference, first_look=min(2, looks))
+    arms = sorted({trial.rpartition("-r")[0] for trial in campaign.trials} - {CONTROL})
+    looks = campaign.repetitions
+    rule = rule_of(wanted.alpha, wanted.smallest_difference, looks)
     done, found = 0, dict[tuple[str, str], Decision]()
     while done < looks:
         left = [arm for arm in arms if any(arm in pair and not one.stop for pair, one in found.items()) or not found]

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from results.records import Outcome, Rate, StepKind, Text, TrialStatus
+from results.records import CONTROL, Outcome, Rate, StepKind, Text, TrialStatus
 from results.summary import ArmSummary, Cell, StepLine, Summary, TrialLine
 from results.tables import HEADLINE_DENOMINATOR, find_rate, share
 from results.wording import words
 from results.wording_reasons import reason_words
 
-CONTROL = "control"
 HEADLINE_METRICS = ("visible", "prevented", "alerted", "logged")
 OUTCOME_ORDER = tuple(outcome.value for outcome in Outcome)
 _JUDGED = (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT)
