@@ -77,6 +77,7 @@ class Attributor:
         """
         ran = [step for step in steps if step.started_ns is not None]
         self.steps = tuple(sorted(ran, key=lambda step: step.started_ns or 0))
+        self.names = tuple(step.step_id for step in self.steps)
         self.criteria = Criteria([step.criteria for step in self.steps])
         self._node_names, self._latency_s = node_names, latency_s
         self._canary = np.array([*(step.kind is StepKind.CANARY for step in self.steps), False])

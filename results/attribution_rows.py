@@ -33,7 +33,7 @@ def rows_of(
         trial_id: their trial.
         alert: False for telemetry.
     """
-    names = [step.step_id for step in attributor.steps]
+    names = attributor.names
     kinds = np.array([list(Kind).index(kind) for _name, kind in EVIDENCE] + [-1], dtype=np.int64)
     correlated: dict[int, list[str]] = {}
     for row, step, _number in claims.more:
@@ -43,7 +43,7 @@ def rows_of(
         "observation_id": batch.ids,
         "alert": pa.array(np.full(batch.size, alert)),
         "status": _coded(claims.status, [status.value for status in STATUSES]),
-        "step_id": _coded(claims.step, names),
+        "step_id": _coded_of(claims.step, names),
         "kind": _coded(kinds[claims.evidence], [kind.value for kind in Kind]),
         "candidates": _cases(claims, names),
         "matched": _matched(batch, claims, attributor, moments),
@@ -59,6 +59,13 @@ def _coded(codes: Ints, texts: Sequence[str]) -> pa.DictionaryArray:
     """A text column of few distinct texts; -1 is none."""
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(texts, type=pa.string()))
+
+
+def _coded_of(codes: Ints, texts: Sequence[str]) -> pa.DictionaryArray:
+    """The same of many texts, of which a batch hardly uses any."""
+    used, place = np.unique(codes, return_inverse=True)
+    first = int(np.searchsorted(used, 0))
+    return _coded(place - first, [texts[one] for one in used[first:].tolist()])
 
 
 def _lists(size: int, of: dict[int, list[str]]) -> pa.DictionaryArray:

@@ -1,7 +1,7 @@
 """What counts for each step of a trial: gathered by column from the claims, handed to the verdicts step by step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -51,112 +51,117 @@ class StepEvidence:
     telemetry_kind: Kind | None = None
 
 
-COLUMNS = ("step", "moment", "own", "received", "timed", "evidence", "blocked", "shared", "techniques", "tactics")
-
-
-@dataclass
 class Counting:
-    """Gathers the rows that count, batch by batch."""
+    """Gathers the rows that count, batch by batch: for most of it one number for each step is enough."""
 
-    alert: bool
-    _parts: list[dict[str, Ints]] = field(default_factory=list)
-    _ids: list[pa.Array] = field(default_factory=list)
-    _texts: dict[str, int] = field(default_factory=dict)
+    def __init__(self, alert: bool, steps: int) -> None:
+        """For the alerts or the telemetry of a trial with so many steps."""
+        self._alert = alert
+        self._times: Times | None = None
+        self._rows: list[Ints] = []
+        self._steps: list[Ints] = []
+        self._ids: list[pa.Array] = []
+        self._said: list[tuple[Ints, Ints]] = []
+        self._ways: dict[tuple[int, int, bool], int] = {}
+        self._texts: dict[str, int] = {}
+        self._blocked = np.zeros(steps, dtype=bool)
+        self._alone = np.zeros(steps, dtype=bool)
+        self._evidence = np.full(steps, len(EVIDENCE), dtype=np.int64)
+        self._received = np.full(steps, np.iinfo(np.int64).max)
 
     def add(self, batch: Batch, claims: Claims, times: Times) -> None:
         """Take a batch's alerts that name the step's process or object, or hold its criteria; or its telemetry.
 
         What repeats an earlier record counts for nothing more.
         """
+        self._times = times
         place = slice(batch.first, batch.first + batch.size)
         fresh = (times.irregular[place] & Irregular.REPEATED) == 0
-        counts = claims.meets | ((claims.evidence != TIME) if self.alert else False)
-        rows = np.flatnonzero((claims.status == ATTRIBUTED) & counts & fresh)
-        more = [one for one in claims.more if fresh[one[0]]] if self.alert else []
+        counts = claims.meets | ((claims.evidence != TIME) if self._alert else False)
+        first = np.flatnonzero((claims.status == ATTRIBUTED) & counts & fresh)
+        more = [one for one in claims.more if fresh[one[0]]] if self._alert else []
         besides = np.array(more, dtype=np.int64).reshape(-1, 3)
-        shared = np.isin(rows, besides[:, 0])
-        rows, steps = np.concatenate((rows, besides[:, 0])), np.concatenate((claims.step[rows], besides[:, 1]))
+        rows = np.concatenate((first, besides[:, 0]))
+        steps = np.concatenate((claims.step[first], besides[:, 1]))
+        evidence = np.concatenate((claims.evidence[first], besides[:, 2]))
+        self._rows.append(rows + batch.first)
+        self._steps.append(steps)
         self._ids.append(batch.ids.take(pa.array(rows)))
-        self._parts.append(
-            {
-                "step": steps,
-                "moment": times.moment[place][rows],
-                "own": times.moment[place][rows],
-                "received": times.received[place][rows],
-                "timed": times.timed[place][rows].astype(np.int64),
-                "evidence": np.concatenate((claims.evidence[rows[: len(shared)]], besides[:, 2])),
-                "blocked": self._is(batch, "action", Action.BLOCKED.value)[rows],
-                "shared": np.concatenate((shared, np.ones(len(besides), dtype=bool))).astype(np.int64),
-                "techniques": self._numbered(batch, "techniques")[rows],
-                "tactics": self._numbered(batch, "tactics")[rows],
-            }
-        )
+        self._alone[claims.step[first[~np.isin(first, besides[:, 0])]]] = True
+        self._blocked[steps[self._is(batch, "action", Action.BLOCKED.value)[rows] > 0]] = True
+        np.minimum.at(self._evidence, steps, evidence)
+        np.minimum.at(self._received, steps, times.received[place][rows])
+        if self._alert:
+            self._note_said(batch, rows, steps, evidence)
 
     def steps(self) -> dict[int, StepEvidence]:
         """Step -> its evidence; steps without any are left out."""
-        if not self._parts:
+        if self._times is None or not any(map(len, self._rows)):
             return {}
-        rows = {name: np.concatenate([part[name] for part in self._parts]) for name in COLUMNS}
-        order = np.lexsort((rows["moment"], rows["step"])) if self.alert else np.argsort(rows["step"], kind="stable")
-        rows = {name: values[order] for name, values in rows.items()}
+        rows, steps = np.concatenate(self._rows), np.concatenate(self._steps)
+        moments = self._times.moment[rows]
+        order = np.lexsort((moments, steps)) if self._alert else np.argsort(steps, kind="stable")
         ids = pa.concat_arrays(self._ids).take(pa.array(order))
-        steps, first = np.unique(rows["step"], return_index=True)
+        rows, steps = rows[order], steps[order]
+        there, first = np.unique(steps, return_index=True)
         bounds = [*first.tolist(), len(order)]
-        if not self.alert:
-            return self._telemetry(steps, bounds, rows, ids)
-        return self._alerts(steps, bounds, rows, ids) if len(steps) else {}
+        if not self._alert:
+            return self._telemetry(there, bounds, ids)
+        timed = np.flatnonzero(self._times.timed[rows])
+        has_time, place = np.unique(steps[timed], return_index=True)
+        earliest = dict(zip(has_time.tolist(), rows[timed[place]].tolist(), strict=True))
+        return self._alerts(there, bounds, ids, earliest, self._times)
 
-    def _telemetry(
-        self, steps: Ints, bounds: Sequence[int], rows: dict[str, Ints], ids: pa.Array
-    ) -> dict[int, StepEvidence]:
+    def _telemetry(self, steps: Ints, bounds: Sequence[int], ids: pa.Array) -> dict[int, StepEvidence]:
         found = {}
         for step, low, high in zip(steps.tolist(), bounds[:-1], bounds[1:], strict=True):
-            kind = EVIDENCE[int(rows["evidence"][low:high].min())][1]
+            kind = EVIDENCE[int(self._evidence[step])][1]
             shown = tuple(ids.slice(low, min(TELEMETRY_SHOWN, high - low)).to_pylist())
             found[step] = StepEvidence(telemetry=shown, telemetry_kind=kind)
         return found
 
     def _alerts(
-        self, steps: Ints, bounds: Sequence[int], rows: dict[str, Ints], ids: pa.Array
+        self, steps: Ints, bounds: Sequence[int], ids: pa.Array, earliest: dict[int, int], times: Times
     ) -> dict[int, StepEvidence]:
-        first = np.array(bounds[:-1])
-        blocked = np.logical_or.reduceat(rows["blocked"] > 0, first).tolist()
-        shared = np.logical_and.reduceat(rows["shared"] > 0, first).tolist()
-        strongest = np.minimum.reduceat(rows["evidence"], first).tolist()
-        came = np.minimum.reduceat(rows["received"], first).tolist()
-        said = self._said(rows)
-        timed = np.flatnonzero(rows["timed"])
-        has_time, place = np.unique(rows["step"][timed], return_index=True)
-        own = dict(zip(has_time.tolist(), timed[place].tolist(), strict=True))
-        listed = ids.to_pylist()
+        said, listed = self._ways_of_steps(), ids.to_pylist()
         found = {}
         for number, step in enumerate(steps.tolist()):
-            at = own.get(step)
+            row = earliest.get(step)
             found[step] = StepEvidence(
                 alerts=tuple(listed[bounds[number] : bounds[number + 1]]),
                 said=tuple(said[step]),
-                blocked=blocked[number],
-                shared=shared[number],
-                alert_kind=EVIDENCE[strongest[number]][1],
-                first_ns=None if at is None else int(rows["own"][at]),
-                first_received_ns=None if at is None else int(rows["received"][at]),
-                earliest_receipt_ns=came[number],
+                blocked=bool(self._blocked[step]),
+                shared=not self._alone[step],
+                alert_kind=EVIDENCE[int(self._evidence[step])][1],
+                first_ns=None if row is None else int(times.moment[row]),
+                first_received_ns=None if row is None else int(times.received[row]),
+                earliest_receipt_ns=int(self._received[step]),
             )
         return found
 
-    def _said(self, rows: dict[str, Ints]) -> dict[int, list[Said]]:
+    def _note_said(self, batch: Batch, rows: Ints, steps: Ints, evidence: Ints) -> None:
+        """The distinct ways in which a batch's alerts name techniques and tactics, step by step."""
+        if not len(rows):
+            return
+        techniques, tactics = self._numbered(batch, "techniques")[rows], self._numbered(batch, "tactics")[rows]
+        width = len(self._texts)
+        ways, way = np.unique((techniques * width + tactics) * 2 + (evidence == TIME), return_inverse=True)
+        each = [(one // 2 // width, one // 2 % width, bool(one % 2)) for one in ways.tolist()]
+        numbers = np.array([self._ways.setdefault(one, len(self._ways)) for one in each], dtype=np.int64)
+        pairs = np.unique(steps * len(ways) + way)
+        self._said.append((pairs // len(ways), numbers[pairs % len(ways)]))
+
+    def _ways_of_steps(self) -> dict[int, list[Said]]:
         """Step -> the distinct ways in which its alerts name techniques and tactics."""
-        width = len(self._texts) + 1
-        by_time = (rows["evidence"] == TIME).astype(np.int64)
-        ways = (rows["techniques"] * width + rows["tactics"]) * 2 + by_time
-        distinct, way = np.unique(ways, return_inverse=True)
-        pairs = np.unique(rows["step"] * len(distinct) + way)
-        texts = list(self._texts)
+        texts, ways = list(self._texts), list(self._ways)
+        said = [Said(texts[techniques], texts[tactics], by_time) for techniques, tactics, by_time in ways]
+        rank = np.empty(len(ways), dtype=np.int64)
+        order = sorted(range(len(ways)), key=ways.__getitem__)
+        rank[order] = np.arange(len(ways))
+        steps, numbers = (np.concatenate(column) for column in zip(*self._said, strict=True))
         found: dict[int, list[Said]] = {}
-        for pair in pairs.tolist():
-            one = int(distinct[pair % len(distinct)])
-            said = Said(texts[one // 2 // width], texts[one // 2 % width], bool(one % 2))
-            found.setdefault(pair // len(distinct), []).append(said)
+        for pair in np.unique(steps * len(ways) + rank[numbers]).tolist():
+            found.setdefault(pair // len(ways), []).append(said[order[pair % len(ways)]])
         return found
 
     def _numbered(self, batch: Batch, name: str) -> Ints:

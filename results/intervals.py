@@ -9,7 +9,8 @@ Steps are numbered in the order in which they began.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -163,7 +164,7 @@ class StepSets:
         self.sets = sets
         self._sizes = np.array([len(one) for one in sets], dtype=np.int64)
         self._firsts = np.concatenate(([0], np.cumsum(self._sizes)))
-        self._steps = np.array([step for one in sets for step in one] or [0], dtype=np.int64)
+        self._steps = np.array([*chain.from_iterable(sets)] or [0], dtype=np.int64)
         self._width = int(self._steps.max()) + 2
         owners = np.repeat(np.arange(len(sets), dtype=np.int64), self._sizes)
         self._sorted = owners * self._width + self._steps[: len(owners)]
@@ -193,7 +194,6 @@ class Since:
     index: StepSets
     keys: Ints
     begun: Ints
-    _known: dict[int, frozenset[int]] = field(default_factory=dict)
 
     def members(self, place: int, most: int | None = None) -> list[int]:
         """See `Answers`."""
@@ -202,7 +202,8 @@ class Since:
 
     def holds(self, place: int, step: int) -> bool:
         """See `Answers`."""
-        key = int(self.keys[place])
-        if key not in self._known:
-            self._known[key] = frozenset(self.index.sets[key])
-        return step < int(self.begun[place]) and step in self._known[key]
+        if step >= int(self.begun[place]):
+            return False
+        members = self.index.sets[int(self.keys[place])]
+        at = bisect_left(members, step)
+        return at < len(members) and members[at] == step

@@ -131,7 +131,7 @@ def judge_sealed(
 def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, write: Write, alert: bool) -> FileScore:
     """Attribute the observations of one file; see `judge_sealed`."""
     times = times_of(path, trial)
-    found, counting, techniques = FileScore(), Counting(alert), Counter[str]()
+    found, counting, techniques = FileScore(), Counting(alert, len(attributor.steps)), Counter[str]()
     numbers = np.zeros((len(STATUSES), len(attributor.steps) + 1), dtype=np.int64)
     windows = RandomWindows(trial, attributor.steps if alert else ())
     wanted = [*dict.fromkeys((*FIELDS, *attributor.criteria.fields, *windows.fields))]

@@ -34,6 +34,7 @@ NAMED = range(PID, TIME)
 """Evidence that names a process or an object."""
 TEXTS = {FILE: "file_path", URL: "url", USER: "user", SOURCE: "source_address", DESTINATION: "destination_address"}
 PAIRS = {SOURCE_AND_PORT: SOURCE, DESTINATION_AND_PORT: DESTINATION}
+OBJECTS = ("file", "directory", "user", "connection", "url")
 Named = Callable[[str], tuple[int, ...]]
 
 
@@ -48,8 +49,7 @@ class Pointers:
         self._latency = int(latency_s * NANO)
         self._starts = np.array([step.started_ns or 0 for step in steps], dtype=np.int64) - CLOCK_SLACK_NS
         self.node_of = {name: node for node, names in node_names.items() for name in (*names, node)}
-        self._objects: dict[tuple[str, str], list[int]] = {}
-        self._directories: dict[str, list[int]] = {}
+        self._objects = _objects_of(steps)
         self._inside: dict[str, tuple[int, ...]] = {}
         self._containers: dict[str, list[int]] = {}
         self._on_node: dict[str, list[int]] = {}
@@ -58,7 +58,6 @@ class Pointers:
             for node in _places(step):
                 self._on_node.setdefault(node, []).append(number)
             self._containers.setdefault(step.container_id, []).append(number)
-            self._index_objects(number, step)
         self._nodes = {node: key for key, node in enumerate(self._on_node, start=1)}
         self._by_time = IntervalIndex(self._windows())
         lives = [(process.pid, number, process) for number, step in enumerate(steps) for process in step.processes]
@@ -76,7 +75,7 @@ class Pointers:
         self._by_pid = IntervalIndex(spans)
         users = {(span.key, span.step) for span in spans}
         self._shared = np.bincount([key for key, _step in users], minlength=len(self._pids) + 1) > 1
-        self._ports = {place.rpartition(":")[0] for name, place in self._objects if name == "connection"}
+        self._ports = {place.rpartition(":")[0] for place in self._objects["connection"]}
 
     def ask(self, batch: Batch, moments: Ints) -> dict[int, Answers]:
         """Every kind of evidence but time, strongest first."""
@@ -119,21 +118,24 @@ class Pointers:
     def _naming(self, number: int) -> Named:
         if number == FILE:
             return self._by_path
-        name = {URL: "url", USER: "user"}.get(number, "connection")
-        return lambda text: tuple(self._objects.get((name, text), ()))
+        named = self._objects[{URL: "url", USER: "user"}.get(number, "connection")]
+        return lambda text: named.get(text, ())
 
     def _by_path(self, path: str) -> tuple[int, ...]:
         """Steps that touched the file, or a directory above it."""
-        exact = self._objects.get(("file", path), ())
-        if not self._directories:
-            return tuple(exact)
+        exact = self._objects["file"].get(path, ())
+        directories = self._objects["directory"]
+        if not directories:
+            return exact
         folder = path[: path.rfind("/") + 1]
-        if folder not in self._inside:
+        inside = self._inside.get(folder)
+        if inside is None:
             above = [folder[: place + 1] for place, letter in enumerate(folder) if letter == "/"]
-            steps = {step for one in above for step in self._directories.get(one, ())}
-            self._inside[folder] = tuple(sorted(steps))
-        inside = self._inside[folder]
-        return inside if not exact else tuple(sorted({*exact, *inside}))
+            steps = {step for one in above for step in directories.get(one, ())}
+            inside = self._inside[folder] = tuple(sorted(steps))
+        if exact and inside:
+            return tuple(sorted({*exact, *inside}))
+        return exact or inside
 
     def _ask_pairs(self, batch: Batch, name: str, begun: Ints) -> Answers:
         """`address:port`; both address columns go with the destination's port."""
@@ -183,16 +185,17 @@ class Pointers:
     def _end(self, step: StepExecution) -> int:
         return (step.ended_ns or step.started_ns or 0) + self._latency
 
-    def _index_objects(self, number: int, step: StepExecution) -> None:
+
+def _objects_of(steps: Sequence[StepExecution]) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Kind of object -> its name -> the steps that touched it."""
+    found: dict[str, dict[str, list[int]]] = {kind: {} for kind in OBJECTS}
+    for number, step in enumerate(steps):
         touched = step.objects
-        for path in dict.fromkeys(touched.files):
-            if path.endswith("/"):
-                self._directories.setdefault(path, []).append(number)
-            else:
-                self._objects.setdefault(("file", path), []).append(number)
-        for name, texts in (("user", touched.users), ("connection", touched.connections), ("url", touched.urls)):
-            for text in dict.fromkeys(texts):
-                self._objects.setdefault((name, text), []).append(number)
+        files = [("directory" if path.endswith("/") else "file", path) for path in touched.files]
+        named = [("user", touched.users), ("connection", touched.connections), ("url", touched.urls)]
+        for kind, text in dict.fromkeys((*files, *((kind, text) for kind, texts in named for text in texts))):
+            found[kind].setdefault(text, []).append(number)
+    return {kind: {text: tuple(numbers) for text, numbers in texts.items()} for kind, texts in found.items()}
 
 
 def _places(step: StepExecution) -> tuple[str, ...]:

@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from results.columns import Batch, batches, hash_words
 from results.intervals import Bools, Ints
 from results.irregular import DataQuality, Irregular
 from results.records import Trial
 
+Tiny = npt.NDArray[np.int8]
 NANO = 1_000_000_000
 SLACK_NS = 2 * NANO
 """By so much a product may round its times up, or begin before the trial's first line."""
@@ -35,7 +37,7 @@ DELIVERY_NS = 30 * NANO
 """Beyond the declared latency, a record with a right time is delivered within this."""
 MAJORITY = 0.9
 """Share of a component's timed records that must be off by the same half hours."""
-NAMES = ("observation_id", "component", "time_ns", "received_ns", "raw_sha256")
+NAMES = ("component", "time_ns", "received_ns", "raw_sha256")
 
 
 @dataclass(frozen=True)
@@ -58,25 +60,24 @@ def times_of(path: Path, trial: Trial) -> Times:
     Raises:
         EvaluationError: the file is damaged.
     """
-    own, given, received, words, components, names = _read(path)
+    rows = _read(path, int(trial.latency_s * NANO) + DELIVERY_NS)
+    own, given, received = rows.own, rows.given, rows.received
     irregular = np.zeros(len(own), dtype=np.int64)
-    given &= own != 0
     irregular[~given] |= Irregular.WITHOUT_TIME
-    patience = int(trial.latency_s * NANO) + DELIVERY_NS
-    shift, zones = _zones(own, given, received, components, names, patience, trial.started_ns)
-    irregular[repeated(own, given, words, components)] |= Irregular.REPEATED
-    own = own + shift
-    irregular[shift != 0] |= Irregular.WRONG_ZONE
+    irregular[repeated(own, given, rows.words, rows.components)] |= Irregular.REPEATED
+    shift, zones = _zones(rows, trial.started_ns)
+    moved = np.flatnonzero(shift)
+    own[moved] += shift[moved].astype(np.int64) * HALF_HOUR_NS
+    irregular[moved] |= Irregular.WRONG_ZONE
     future = given & (own > received + SLACK_NS)
     irregular[future] |= Irregular.FUTURE
     timed = given & ~future
-    moment = np.where(timed, own, received)
     irregular[timed & (own < trial.started_ns - SLACK_NS)] |= Irregular.STALE
-    for component in range(len(names)):
-        rows = np.flatnonzero(timed & (components == component))
-        late = own[rows] < np.maximum.accumulate(own[rows])
-        irregular[rows[late]] |= Irregular.OUT_OF_ORDER
-    return Times(moment, timed, received, irregular, zones)
+    for component in range(len(rows.names)):
+        mine = np.flatnonzero(timed & (rows.components == component))
+        late = own[mine] < np.maximum.accumulate(own[mine])
+        irregular[mine[late]] |= Irregular.OUT_OF_ORDER
+    return Times(np.where(timed, own, received), timed, received, irregular, zones)
 
 
 def counted(flags: Ints, techniques: Mapping[str, int], zones_s: Mapping[str, int]) -> DataQuality:
@@ -95,60 +96,92 @@ def counted(flags: Ints, techniques: Mapping[str, int], zones_s: Mapping[str, in
 
 def repeated(own: Ints, given: Bools, words: Ints, components: Ints) -> Bools:
     """Rows that say what an earlier one said: same component, own time and bytes. Without a time none does."""
-    mixed = own.astype(np.uint64) * np.uint64(0xD1B54A32D192ED03) ^ words.view(np.uint64)
+    mixed = own.astype(np.uint64)
+    mixed *= np.uint64(0xD1B54A32D192ED03)
+    mixed ^= words.view(np.uint64)
     mixed ^= components.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    order = np.argsort(mixed, kind="stable")
-    before, after = order[:-1], order[1:]
-    same = (mixed[before] == mixed[after]) & (own[before] == own[after]) & given[before] & given[after]
-    same &= components[before] == components[after]
     found = np.zeros(len(own), dtype=bool)
-    found[after[same]] = True
+    ranked = np.sort(mixed)  # many times faster than to rank the rows, and hardly any says anything again
+    again = np.unique(ranked[1:][ranked[1:] == ranked[:-1]])
+    if not len(again):
+        return found
+    rows = np.flatnonzero(again[np.minimum(np.searchsorted(again, mixed), len(again) - 1)] == mixed)
+    rows = rows[np.argsort(mixed[rows], kind="stable")]
+    before, after = rows[:-1], rows[1:]
+    same = (mixed[before] == mixed[after]) & (own[before] == own[after]) & given[before] & given[after]
+    found[after[same & (components[before] == components[after])]] = True
     return found
 
 
-def _read(path: Path) -> tuple[Ints, Bools, Ints, Ints, Ints, list[str]]:
-    parts: list[tuple[Ints, Bools, Ints, Ints, Ints]] = []
+@dataclass(frozen=True)
+class _Columns:
+    """What a file says of times, row by row."""
+
+    own: Ints
+    given: Bools
+    received: Ints
+    words: Ints
+    """64 bits of the hash of each raw record."""
+    components: Ints
+    """Places among `names`; -1 for none."""
+    off: Tiny
+    """Whole half hours between own time and receipt, if nothing else lies between them but a delivery; else 0."""
+    names: list[str]
+
+
+def _read(path: Path, patience: int) -> _Columns:
+    """Batch by batch: columns of millions of rows, each made from others, would cost their memory many times."""
+    parts: list[tuple[Ints, Bools, Ints, Ints, Ints, Tiny]] = []
     names: dict[str, int] = {}
     for batch in batches(path, NAMES):
         own, given = batch.numbers("time_ns")
+        given &= own != 0
+        received = batch.numbers("received_ns")[0]
         coded = batch.codes("component")
         each = [names.setdefault(text, len(names)) for text in coded.texts]
         words = hash_words(batch.rows.column("raw_sha256")).view(np.int64)
-        parts.append((own, given, batch.numbers("received_ns")[0], words, coded.of(each, -1)))
+        off = np.where(given, _half_hours(own, received, patience), 0).astype(np.int8)
+        parts.append((own, given, received, words, coded.of(each, -1)), off))
     if not parts:
         empty = np.zeros(0, dtype=np.int64)
-        return empty, empty.astype(bool), empty, empty, empty, []
-    own, given, received, words, components = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return own, given, received, words, components, list(names)
+        return _Columns(empty, empty.astype(bool), empty, empty, empty, empty.astype(np.int8), [])
+    own, given, received, words, components, off = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Columns(own, given, received, words, components, off, list(names))
 
 
-def _zones(
-    own: Ints, given: Bools, received: Ints, components: Ints, names: list[str], patience: int, began: int
-) -> tuple[Ints, dict[str, int]]:
-    """By how much each own time is off: whole half hours between it and its receipt, give or take the delivery.
+def _half_hours(own: Ints, received: Ints, patience: int) -> Ints:
+    """Whole half hours between two times, give or take the delivery; 0 where there is more between them."""
+    late = received - own
+    steps = np.floor_divide(late + SLACK_NS, HALF_HOUR_NS)
+    fits = (np.abs(steps) <= FARTHEST) & (late - steps * HALF_HOUR_NS <= min(patience, HALF_HOUR_NS // 2))
+    return np.where(fits, steps, 0)
+
+
+def _zones(rows: _Columns, began: int) -> tuple[Tiny, dict[str, int]]:
+    """By how many half hours each own time is off.
 
     A component that is off by the same half hours in nine of ten records is off by them in all. Apart from that, one
     record is, if its own time can't be: before the trial began, or after its receipt.
 
     Returns:
-        What to add to each own time (ns), and component -> seconds, where all of it is off.
+        How many half hours to add to each own time, and component -> seconds, where all of it is off.
     """
-    late = received - own
-    steps = np.floor_divide(late + SLACK_NS, HALF_HOUR_NS)
-    rest = late - steps * HALF_HOUR_NS
-    patience = min(patience, HALF_HOUR_NS // 2)
-    fits = given & (steps != 0) & (np.abs(steps) <= FARTHEST) & (rest <= patience)
-    impossible = (own < began - SLACK_NS) | (own > received + SLACK_NS)
-    shift = np.where(fits & impossible, steps * HALF_HOUR_NS, 0)
+    shift = np.zeros(len(rows.own), dtype=np.int8)
+    some = np.flatnonzero(rows.off)
+    if not len(some):
+        return shift, {}
+    own = rows.own[some]
+    impossible = (own < began - SLACK_NS) | (own > rows.received[some] + SLACK_NS)
+    shift[some[impossible]] = rows.off[some[impossible]]
     zones: dict[str, int] = {}
-    for component, name in enumerate(names):
-        mine = given & (components == component)
-        if not (mine & fits).any():
+    for component, name in enumerate(rows.names):
+        values, numbers = np.unique(rows.off[some[rows.components[some] == component]], return_counts=True)
+        if not len(values):
             continue
-        values, numbers = np.unique(steps[mine & fits], return_counts=True)
+        mine = rows.given & (rows.components == component)
         most = int(np.argmax(numbers))
         if numbers[most] >= MAJORITY * np.count_nonzero(mine):
-            shift[mine] = int(values[most]) * HALF_HOUR_NS
+            shift[mine] = values[most]
             zones[name] = int(values[most]) * HALF_HOUR_NS // NANO
     return shift, zones
 

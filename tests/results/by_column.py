@@ -15,7 +15,7 @@ from results.store import attribution_writer, read_attributions, write_rows
 def attribute(steps, trial, observations, alert=True, rows=1 << 18):
     """(attributions, step id -> evidence, times) of some observations."""
     attributor = Attributor(steps, trial.node_names, trial.latency_s)
-    counting = Counting(alert)
+    counting = Counting(alert, len(attributor.steps))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "observations.parquet"
         write_rows(path, Observation, observations)
