@@ -141,7 +141,7 @@ def _read(path: Path, patience: int) -> _Columns:
         each = [names.setdefault(text, len(names)) for text in coded.texts]
         words = hash_words(batch.rows.column("raw_sha256")).view(np.int64)
         off = np.where(given, _half_hours(own, received, patience), 0).astype(np.int8)
-        parts.append((own, given, received, words, coded.of(each, -1)), off))
+        parts.append((own, given, received, words, coded.of(each, -1), off))
     if not parts:
         empty = np.zeros(0, dtype=np.int64)
         return _Columns(empty, empty.astype(bool), empty, empty, empty, empty.astype(np.int8), [])
