@@ -41,8 +41,6 @@ SIZES = {
     "20 techniques, 1-2 steps, twice": World(techniques=20, steps=(1, 2), repetitions=2),
     "40 techniques, 1-3 steps, three times": World(techniques=40, steps=(1, 3), repetitions=3),
 }
-DRAWN = 3
-"""Campaigns whose product is drawn are so many times more: their share is what the page judges."""
 RATES = {0.05: 0.02, 0.3: 0.2, 0.6: 0.2, 0.95: 0.5}
 """Sensitivity -> share of twins alerted on."""
 CASES = (
@@ -98,9 +96,9 @@ class Line:
 def coverage_tasks() -> list[Task]:
     """Every interval for products drawn anew in each campaign, and for products with a set sensitivity."""
     found = [
-        Task("coverage", f"{name}; {ANY}", partial(_any_product, measure, size), DRAWN)
+        Task("coverage", f"{name}; {ANY}", partial(_any_product, measure, size), times)
         for name, size in SIZES.items()
-        for measure in MEASURES.values()
+        for measure, times in MEASURES.items()
     ]
     worlds = {
         f"{name}; rate {rate:.0%}": (size, rate, alarms)
@@ -112,7 +110,7 @@ def coverage_tasks() -> list[Task]:
             techniques=size.techniques, steps=size.steps, repetitions=size.repetitions, sensitivity=rate,
             false_alarms=alarms,
         )  # fmt: skip
-        found += [Task("coverage", name, partial(_flipped, measure, world)) for measure in MEASURES.values()]
+        found += [Task("coverage", name, partial(_flipped, measure, world)) for measure in MEASURES]
     return found
 
 
@@ -203,6 +201,11 @@ def predictions() -> dict[str, float]:
 TASKS = (*coverage_tasks(), *error_tasks(), *rank_tasks(), *sequential_tasks(), *power_tasks())
 
 
+def in_all(campaigns: int) -> int:
+    """Campaigns that a run simulates."""
+    return sum(campaigns * task.times for task in TASKS)
+
+
 def _chunk(job: tuple[int, int, int]) -> tuple[int, dict[str, tuple[int, int, int]]]:
     """Some campaigns of a task: what -> (hits, campaigns with a number, without one)."""
     index, start, count = job
@@ -264,7 +267,7 @@ def main() -> None:
         print(f"helper     {name}: {predicted:.1%}")
     print(f"{time.monotonic() - began:.0f} s")
     if not chosen.quick and not chosen.only:
-        for path in write_pages(FOLDER, lines, predictions(), chosen.campaigns):
+        for path in write_pages(FOLDER, lines, predictions(), chosen.campaigns, in_all(chosen.campaigns)):
             print(f"written: {path.relative_to(FOLDER.parent.parent)}")
 
 

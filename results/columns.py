@@ -132,6 +132,17 @@ def batches(path: Path, names: Sequence[str], rows: int = BATCH_ROWS) -> Iterato
         require_rows(file.metadata.num_rows, first)
 
 
+def rows_in(path: Path) -> int:
+    """Observations of a file of a trial whose seal has been verified.
+
+    Raises:
+        RecordVersionError: of a schema that this pij does not read.
+        EvaluationError: the file is damaged; the text names it.
+    """
+    with opened(path, verified=True) as file:
+        return int(file.metadata.num_rows)
+
+
 def hash_words(column: pa.Array) -> npt.NDArray[np.uint64]:
     """64 bits of each SHA-256 that is written as 64 hexadecimal digits, enough to tell records apart."""
     offsets = np.frombuffer(column.buffers()[1], dtype=np.int32, count=len(column) + 1, offset=column.offset * 4)

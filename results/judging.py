@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,18 +102,11 @@ def judge_sealed(
     attributor = Attributor(lend(steps, trial.seed), trial.node_names, trial.latency_s)
     alerts = score_file(folder / "alerts.parquet", trial, attributor, names, write, alert=True)
     telemetry = score_file(folder / "telemetry.parquet", trial, attributor, names, write, alert=False)
-    evidence = {
-        attributor.steps[number].step_id: StepEvidence(
-            **(
-                vars(alerts.evidence.get(number, StepEvidence()))
-                | {
-                    name: getattr(telemetry.evidence.get(number, StepEvidence()), name)
-                    for name in ("telemetry", "telemetry_kind")
-                }
-            )
-        )
-        for number in {*alerts.evidence, *telemetry.evidence}
-    }
+    evidence = {attributor.steps[number].step_id: one for number, one in alerts.evidence.items()}
+    for number, one in telemetry.evidence.items():
+        step_id = attributor.steps[number].step_id
+        own = evidence.get(step_id, StepEvidence())
+        evidence[step_id] = replace(own, telemetry=one.telemetry, telemetry_kind=one.telemetry_kind)
     return Judged(
         trial,
         seal,

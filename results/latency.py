@@ -20,12 +20,15 @@ NO_ALERT = "there was no alert"
 NO_ALERT_WITHIN = "there was no alert on a step that its class can see"
 UNTIMED = "alerted, but the product gives its alerts no time"
 QUANTILES = (0.5, 0.75, 0.9)
+ONE_SIDED = 0.90
+"""The confidence of two limits each of which holds with 95 % by itself."""
 POINTS = 40
 MOMENTS = 1000
 """A curve with more events has its limits at so many of them."""
 METHOD = (
     "Kaplan-Meier; where the interval of the curve, between alerts in proportion, holds the quantile's share, "
-    "variance robust to techniques, effective size less for Student's t, Wilson's form"
+    "variance robust to techniques, effective size less for Student's t, Wilson's form; without an upper limit a lower "
+    "limit of 95 % by itself"
 )
 
 
@@ -112,13 +115,14 @@ def survival(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp
         empty = tuple(Quantile(share=q, estimate=_seconds(None, None, None, 0, why)) for q in QUANTILES)
         return Survival(events=0, censored=int(times.size), quantiles=empty, curve=(), fastest_s=None, slowest_s=None)
     found = curve(times, events, clusters)
+    lower = curve(times, events, clusters, ONE_SIDED)
     used = int(np.unique(clusters).size)
     step = max(1, -(-found.times.size // POINTS))
     shown = sorted({*range(0, found.times.size, step), found.times.size - 1})
     return Survival(
         events=int(events.sum()),
         censored=int((~events).sum()),
-        quantiles=tuple(Quantile(share=q, estimate=_quantile(found, q, used)) for q in QUANTILES),
+        quantiles=tuple(Quantile(share=q, estimate=_quantile(found, lower, q, used)) for q in QUANTILES),
         curve=tuple(
             CurvePoint(
                 seconds=rounded(found.times[i]) or 0.0, share=rounded(found.share[i]) or 0.0,
@@ -167,12 +171,22 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     return Curve(moments, share, low, high, every, every_share, float(before[0]))
 
 
-def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
-    """Where the curve falls to 1 - share, and where its limits do."""
+def _quantile(found: Curve, lower: Curve, share: float, techniques: int) -> Estimate:
+    """Where the curve falls to 1 - share, and where its limits do.
+
+    Args:
+        found: the curve.
+        lower: the same with limits each of which holds in 95 of 100 campaigns by itself. Where there is no upper limit,
+            the lower one is its.
+        share: of the quantile.
+        techniques: how many.
+    """
     left = 1 - share + 1e-12
     reason: str | None = None
     value = _first(found.every, found.every_share <= left)
-    low, high = _crossing(found.times, found.low, found.before, left), _crossing(found.times, found.high, 1.0, left)
+    high = _crossing(found.times, found.high, 1.0, left)
+    own = lower if high is None else found
+    low = _crossing(own.times, own.low, own.before, left)
     if low == found.times[0]:
         low = 0.0  # already at the first alert; before it, nothing says how much earlier
     if value is not None:
@@ -180,7 +194,7 @@ def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
     if value is None:
         reason = "fewer were alerted on before the observation ended"
     elif high is None:
-        reason = "no upper limit: the curve's own does not come down that far"
+        reason = "no upper limit: the curve's own does not come down that far; 95 % that it is not below the lower one"
     return _seconds(value, low, high, techniques, reason)
 
 

@@ -50,6 +50,7 @@ class Pointers:
         self._starts = np.array([step.started_ns or 0 for step in steps], dtype=np.int64) - CLOCK_SLACK_NS
         self.node_of = {name: node for node, names in node_names.items() for name in (*names, node)}
         self._objects = _objects_of(steps)
+        self._named = {kind: _Named(steps_of) for kind, steps_of in self._objects.items()}
         self._inside: dict[str, tuple[int, ...]] = {}
         self._containers: dict[str, list[int]] = {}
         self._on_node: dict[str, list[int]] = {}
@@ -86,7 +87,7 @@ class Pointers:
             rows = np.flatnonzero(keys >= 0)
             found[number] = self._by_pid.ask(rows, keys[rows], moments[rows])
         for number, name in TEXTS.items():
-            found[number] = _ask_texts(batch.codes(name), self._naming(number), begun)
+            found[number] = self._ask_named(batch.codes(name), number, begun)
         for number, address in PAIRS.items():
             found[number] = self._ask_pairs(batch, TEXTS[address], begun)
         found[NODE] = _ask_texts(batch.codes("node"), self._alone_on, begun)
@@ -115,11 +116,10 @@ class Pointers:
         steps = self._on_node.get(self.node_of.get(text, ""), [])
         return tuple(steps) if len(steps) == 1 else ()
 
-    def _naming(self, number: int) -> Named:
-        if number == FILE:
-            return self._by_path
-        named = self._objects[{URL: "url", USER: "user"}.get(number, "connection")]
-        return lambda text: named.get(text, ())
+    def _ask_named(self, coded: Codes, number: int, begun: Ints) -> Answers:
+        if number == FILE and self._objects["directory"]:
+            return _ask_texts(coded, self._by_path, begun)
+        return self._named[{FILE: "file", URL: "url", USER: "user"}.get(number, "connection")].ask(coded, begun)
 
     def _by_path(self, path: str) -> tuple[int, ...]:
         """Steps that touched the file, or a directory above it."""
@@ -147,7 +147,7 @@ class Pointers:
         texts = tuple(f"{addresses.texts[pair >> 17]}:{pair & (2**17 - 1)}" for pair in pairs.tolist())
         full = np.full(batch.size, -1, dtype=np.int64)
         full[rows] = codes
-        return _ask_texts(Codes(full, texts), self._naming(SOURCE_AND_PORT), begun)
+        return self._ask_named(Codes(full, texts), SOURCE_AND_PORT, begun)
 
     def _ask_container(self, batch: Batch, found: Mapping[int, Answers], begun: Ints) -> Answers:
         """The steps that ran in a container; none where a row names what a canary did there."""
@@ -184,6 +184,20 @@ class Pointers:
 
     def _end(self, step: StepExecution) -> int:
         return (step.ended_ns or step.started_ns or 0) + self._latency
+
+
+class _Named:
+    """What each text names, worked out once for all batches: a user may have thousands of steps."""
+
+    def __init__(self, steps_of: Mapping[str, tuple[int, ...]]) -> None:
+        numbers: dict[tuple[int, ...], int] = {}
+        self._place = {text: numbers.setdefault(steps, len(numbers)) for text, steps in steps_of.items() if text}
+        self._sets = StepSets(list(numbers))
+
+    def ask(self, coded: Codes, begun: Ints) -> Answers:
+        keys = coded.of([self._place.get(text, -1) for text in coded.texts], -1)
+        rows = np.flatnonzero(keys >= 0)
+        return self._sets.ask(rows, keys[rows], begun[rows])
 
 
 def _objects_of(steps: Sequence[StepExecution]) -> dict[str, dict[str, tuple[int, ...]]]:

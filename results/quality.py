@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from results.columns import Batch, batches, hash_words
+from results.columns import Batch, batches, hash_words, rows_in
 from results.intervals import Bools, Ints
 from results.irregular import DataQuality, Irregular
 from results.records import Trial
@@ -77,7 +77,8 @@ def times_of(path: Path, trial: Trial) -> Times:
         mine = np.flatnonzero(timed & (rows.components == component))
         late = own[mine] < np.maximum.accumulate(own[mine])
         irregular[mine[late]] |= Irregular.OUT_OF_ORDER
-    return Times(np.where(timed, own, received), timed, received, irregular, zones)
+    own[~timed] = received[~timed]
+    return Times(own, timed, received, irregular, zones)
 
 
 def counted(flags: Ints, techniques: Mapping[str, int], zones_s: Mapping[str, int]) -> DataQuality:
@@ -96,10 +97,10 @@ def counted(flags: Ints, techniques: Mapping[str, int], zones_s: Mapping[str, in
 
 def repeated(own: Ints, given: Bools, words: Ints, components: Ints) -> Bools:
     """Rows that say what an earlier one said: same component, own time and bytes. Without a time none does."""
-    mixed = own.astype(np.uint64)
-    mixed *= np.uint64(0xD1B54A32D192ED03)
+    mixed = own.view(np.uint64) * np.uint64(0xD1B54A32D192ED03)
     mixed ^= words.view(np.uint64)
-    mixed ^= components.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    if components.any():
+        mixed ^= components.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     found = np.zeros(len(own), dtype=bool)
     ranked = np.sort(mixed)  # many times faster than to rank the rows, and hardly any says anything again
     again = np.unique(ranked[1:][ranked[1:] == ranked[:-1]])
@@ -130,22 +131,20 @@ class _Columns:
 
 
 def _read(path: Path, patience: int) -> _Columns:
-    """Batch by batch: columns of millions of rows, each made from others, would cost their memory many times."""
-    parts: list[tuple[Ints, Bools, Ints, Ints, Ints, Tiny]] = []
+    """Batch by batch into columns made once: a copy of millions of rows costs more than what is done with it."""
+    size = rows_in(path)
+    own, received, words, components = (np.zeros(size, dtype=np.int64) for _column in range(4))
+    given, off = np.zeros(size, dtype=bool), np.zeros(size, dtype=np.int8)
     names: dict[str, int] = {}
     for batch in batches(path, NAMES):
-        own, given = batch.numbers("time_ns")
-        given &= own != 0
-        received = batch.numbers("received_ns")[0]
+        place = slice(batch.first, batch.first + batch.size)
+        own[place], given[place] = batch.numbers("time_ns")
+        given[place] &= own[place] != 0
+        received[place] = batch.numbers("received_ns")[0]
         coded = batch.codes("component")
-        each = [names.setdefault(text, len(names)) for text in coded.texts]
-        words = hash_words(batch.rows.column("raw_sha256")).view(np.int64)
-        off = np.where(given, _half_hours(own, received, patience), 0).astype(np.int8)
-        parts.append((own, given, received, words, coded.of(each, -1), off))
-    if not parts:
-        empty = np.zeros(0, dtype=np.int64)
-        return _Columns(empty, empty.astype(bool), empty, empty, empty, empty.astype(np.int8), [])
-    own, given, received, words, components, off = (np.concatenate(column) for column in zip(*parts, strict=True))
+        components[place] = coded.of([names.setdefault(text, len(names)) for text in coded.texts], -1)
+        words[place] = hash_words(batch.rows.column("raw_sha256")).view(np.int64)
+        off[place] = np.where(given[place], _half_hours(own[place], received[place], patience), 0)
     return _Columns(own, given, received, words, components, off, list(names))
 
 

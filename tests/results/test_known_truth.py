@@ -63,7 +63,7 @@ def test_power_is_about_what_the_helper_says(lines):
 
 
 def test_the_page_shows_every_world_and_its_plots_are_small(lines, tmp_path):
-    paths = write_pages(tmp_path, lines, known_truth.predictions(), 6)
+    paths = write_pages(tmp_path, lines, known_truth.predictions(), 6, known_truth.in_all(6))
     page = paths[0].read_text("utf-8")
     assert {line.what for line in lines if line.part != "power" and line.what not in page} == set()
     assert {name.split(";")[0] for name in (line.name for line in lines) if name.split(";")[0] not in page} == set()
