@@ -1,7 +1,7 @@
 """Attributions as rows of `attributions.parquet`, made by column; `results.records.Attribution` says what they mean."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -111,19 +111,25 @@ def _value_texts(batch: Batch, number: int, rows: Ints) -> tuple[pa.Array, Ints]
     """One text for each distinct value of a kind of evidence, and which of them each row has."""
     name = EVIDENCE[number][0]
     if number in (PID, PARENT_PID):
-        return _texts(name, batch.numbers(name)[0][rows], str)
+        distinct, which = np.unique(batch.numbers(name)[0][rows], return_inverse=True)
+        digits = pc.binary_join_element_wise('"', pc.cast(pa.array(distinct), pa.string()), '"', "")
+        return _objects(name, digits), which.astype(np.int64)
     if number in PAIRS:
         addresses, ports = batch.codes(TEXTS[PAIRS[number]]), batch.numbers("destination_port")[0]
-        pairs = addresses.codes[rows] * 2**17 + ports[rows]
-        return _texts("connection", pairs, lambda one: f"{addresses.texts[one >> 17]}:{one & (2**17 - 1)}")
-    coded = batch.codes({CONTAINER: "container_id", NODE: "node"}.get(number) or TEXTS[number])
-    shown = name if number in (CONTAINER, NODE) else NAMES.get(name, "connection")
-    return _texts(shown, coded.codes[rows], lambda one: coded.texts[one])
+        distinct, which = np.unique(addresses.codes[rows] * 2**17 + ports[rows], return_inverse=True)
+        texts = [f"{addresses.texts[pair >> 17]}:{pair & (2**17 - 1)}" for pair in distinct.tolist()]
+        shown = "connection"
+    else:
+        coded = batch.codes({CONTAINER: "container_id", NODE: "node"}.get(number) or TEXTS[number])
+        distinct, which = np.unique(coded.codes[rows], return_inverse=True)
+        texts = [coded.texts[one] for one in distinct.tolist()]
+        shown = name if number in (CONTAINER, NODE) else NAMES.get(name, "connection")
+    return _objects(shown, pa.array([json_text(text) for text in texts], pa.string())), which.astype(np.int64)
 
 
-def _texts(name: str, values: Ints, text_of: Callable[[int], str]) -> tuple[pa.Array, Ints]:
-    distinct, which = np.unique(values, return_inverse=True)
-    return pa.array([json_text({name: text_of(one)}) for one in distinct.tolist()]), which.astype(np.int64)
+def _objects(name: str, values: pa.Array) -> pa.Array:
+    """`{"name":value}` for each value, which is JSON: put together here, as thousands of dictionaries take long."""
+    return pc.binary_join_element_wise(f"{{{json_text(name)}:", values, "}", "")
 
 
 def _time_texts(batch: Batch, attributor: Attributor, moments: Ints, rows: Ints) -> pa.Array:

@@ -23,7 +23,7 @@ DISK = ("disk_read_bytes", "disk_write_bytes")
 COUNTERS = (*DISK, "network_in_bytes", "network_out_bytes")
 OURS = ("intake",)
 """Containers of the evaluation beside a product's; they are not its cost."""
-NEVER_COUNTED = "not counted: 0 in every sample of every container of the campaign"
+NEVER_COUNTED = "not counted: 0, or nothing, in every sample of every container of the campaign"
 METHOD = "mean over trials with Student's interval"
 Usage = dict[str, float]
 """Resource -> amount in one trial; a resource that was not counted is absent."""

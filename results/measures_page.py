@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from results.irregular import DataQuality
 from results.measures import ArmMeasures, Cost, CurvePoint, Estimate, Survival
-from results.records import Rate, Trial
+from results.records import CONTROL, Rate, Trial
 from results.summary import ArmSummary, Summary
 from results.tables import share
 from results.views import arm_name, product_arms
@@ -63,7 +63,7 @@ def metrics_page(summary: Summary, trials: Mapping[str, Trial], language: str) -
         "quality": [
             (line.trial_id, [getattr(line.quality, name) for name in QUALITY])
             for line in summary.trials
-            if line.quality is not None and line.arm_key != "control"
+            if line.quality is not None and line.arm_key != CONTROL
         ],
         "quality_columns": QUALITY,
     }

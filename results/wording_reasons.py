@@ -40,6 +40,11 @@ _RULES = (
     ("alerted, but the product gives its alerts no time", "警告はあるが、製品が警告に時刻を付けない"),
     ("there was no alert on a step that its class can see", "製品の分類で見える手順への警告がない"),
     ("there was no alert", "警告がない"),
+    ("fewer were alerted on before the observation ended", "観測の終了までに警告があった手順はこれより少ない"),
+    (
+        "no upper limit: the curve's own does not come down that far; 95 % that it is not below the lower one",
+        "上限なし：曲線の上限がそこまで下がらない。下限は単独で95 %の信頼度を持つ",
+    ),
     ("there is no step execution", "該当する手順の実行がない"),
     ("no trial has an attributed alert", "帰属した警告のある試行がない"),
     ("no trial carried out a malicious step", "攻撃の手順を実行した試行がない"),
@@ -53,8 +58,8 @@ _RULES = (
     ("its effect was not seen: ", "効果を確認できず："),
     ("its effect was there before it: ", "実行前から効果があった："),
     (
-        "not counted: 0 in every sample of every container of the campaign",
-        "計測されていない：評価全体のどのコンテナのどの標本でも0",
+        "not counted: 0, or nothing, in every sample of every container of the campaign",
+        "計測されていない：評価全体のどのコンテナのどの標本でも0または値なし",
     ),
     (
         "the kernel or the container's network did not count it",
