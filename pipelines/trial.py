@@ -240,6 +240,12 @@ def _with_product(
 ) -> None:
     tags = {part.id: images.products[entry.product.id, part.id][0] for part in entry.components()}
     marks = labels(prepared.definition.id, trial.trial_id)
+    both = sorted(set(tags) & set(target.nodes))
+    if both:  # what it uses would be taken for what the node uses
+        raise ProductError(
+            f"{entry.product.id}/product.yaml: components.id: found {', '.join(both)}, a node of the environment "
+            f"{prepared.environment.id}; allowed: any other name. Rename it."
+        )
     with deploy(target, entry.product, entry.arm, tags, entry.content, marks, stop, entry.secrets) as deployment:
         gathered.facts["isolation"] = (*target.proof, *deployment.proof)
         try:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from environments.manifest import Capability, Size
 from products.mapping import resolved
@@ -56,6 +56,8 @@ class ProductClass(StrEnum):
     APPLICATION_CONTROL = "application_control"
 
 
+LONGEST_LATENCY_S = 600.0
+"""A trial waits for the declared latency in every environment that it stands up."""
 CLASS_ALIASES = {
     "edr": ProductClass.BEHAVIOUR_DETECTION,
     "hids": ProductClass.BEHAVIOUR_DETECTION,
@@ -111,6 +113,7 @@ class Component(Definition):
     """One part of a product. Only what is declared here is granted, and only from the allow-list."""
 
     id: Slug
+    """Not `intake…`: so are the containers called that a product's alerts are sent to, and they are not its cost."""
     placement: Placement
     node: Slug = "target"
     """The node it sits in (placement `node`) or watches (`sensor`): a name, or else a role."""
@@ -141,6 +144,13 @@ class Component(Definition):
     disk_limit: Size = "2g"
     """What it may write to disk; more, and it is stopped and has failed. In a node: what the node writes."""
     content: tuple[ContentMount, ...] = ()
+
+    @field_validator("id")
+    @classmethod
+    def _no_intake(cls, name: str) -> str:
+        if name.startswith("intake"):
+            raise ValueError("a name that does not begin with `intake`, as the evaluation's own containers do")
+        return name
 
 
 class Secret(Definition):
@@ -234,8 +244,8 @@ class Product(Definition):
     sees: tuple[str, ...]
     """ATT&CK data components it can see; a step that needs none of them is not applicable to it."""
     blocks: bool
-    latency_s: float
-    """Declared: the longest time from an act to its alert."""
+    latency_s: float = Field(ge=0, le=LONGEST_LATENCY_S, allow_inf_nan=False)
+    """Declared: the longest time from an act to its alert. Trials wait for it after their last step."""
     version: Ask
     content_version: Ask | None = None
     notes: tuple[Ask, ...] = ()

@@ -32,7 +32,7 @@ from results.stopping import by_rule
 from results.summary import Latency, RateLine
 from results.volume import Tally, false_positives_per_hour, volume
 
-JUDGED = (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT)
+JUDGED = (TrialStatus.COMPLETED,)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def chain_line(
 ) -> ChainLine | None:
     """The chain in one trial; None if no malicious step came to anything there.
 
-    Every step that came about belongs to it, whatever the product's class can see: the attack is one. An alert without
-    a time of its own is placed by its receipt, so it came at the latest then.
+    Every step that came about belongs to it, whatever the product's class can see: the attack is one. An alert is
+    placed by its receipt: a defender can act on it from then on, whatever time the product gives it.
 
     Args:
         trial: its record.
@@ -36,7 +36,7 @@ def chain_line(
     alerted: list[tuple[int, StepExecution]] = []
     for step in ran:
         verdict = judged[step.step_id]
-        after = verdict.received_s if verdict.latency_s is None else verdict.latency_s
+        after = verdict.latency_s if verdict.received_s is None else verdict.received_s
         if verdict.outcome in DETECTED and after is not None and step.ended_ns is not None:
             alerted.append((step.ended_ns + round(after * NANO), step))
     moment, first = min(alerted, key=lambda one: one[0], default=(None, None))

@@ -49,6 +49,8 @@ class StepEvidence:
     telemetry: tuple[str, ...] = ()
     """Ids of the first telemetry records that hold its minimum evidence."""
     telemetry_kind: Kind | None = None
+    repeats: int = 0
+    """Alerts that say byte for byte what one of `alerts` says: no evidence, but volume."""
 
 
 class Counting:
@@ -66,6 +68,7 @@ class Counting:
         self._texts: dict[str, int] = {}
         self._blocked = np.zeros(steps, dtype=bool)
         self._alone = np.zeros(steps, dtype=bool)
+        self._repeats = np.zeros(steps, dtype=np.int64)
         self._evidence = np.full(steps, len(EVIDENCE), dtype=np.int64)
         self._received = np.full(steps, np.iinfo(np.int64).max)
 
@@ -78,7 +81,9 @@ class Counting:
         place = slice(batch.first, batch.first + batch.size)
         fresh = (times.irregular[place] & Irregular.REPEATED) == 0
         counts = claims.meets | ((claims.evidence != TIME) if self._alert else False)
-        first = np.flatnonzero((claims.status == ATTRIBUTED) & counts & fresh)
+        counts &= claims.status == ATTRIBUTED
+        first = np.flatnonzero(counts & fresh)
+        np.add.at(self._repeats, claims.step[counts & ~fresh], 1)
         more = [one for one in claims.more if fresh[one[0]]] if self._alert else []
         besides = np.array(more, dtype=np.int64).reshape(-1, 3)
         rows = np.concatenate((first, besides[:, 0]))
@@ -136,6 +141,7 @@ class Counting:
                 first_ns=None if row is None else int(times.moment[row]),
                 first_received_ns=None if row is None else int(times.received[row]),
                 earliest_receipt_ns=int(self._received[step]),
+                repeats=int(self._repeats[step]),
             )
         return found
 

@@ -63,7 +63,7 @@ class Ledger:
     holds: NDArray[np.bool_]
     """(executions, METRICS)."""
     alerts: NDArray[np.intp]
-    """Counted alerts of each."""
+    """Counted alerts of each, and those that repeat one byte for byte."""
     left_alone: Mask
     """No alert, and its effect came about: what should become of a benign step."""
 
@@ -139,7 +139,7 @@ def make_ledger(
         holds=np.array([[holds(v) for holds in METRICS.values()] for v in verdicts], dtype=bool).reshape(
             len(verdicts), len(METRICS)
         ),
-        alerts=np.array([len(v.alerts) for v in verdicts], dtype=np.intp),
+        alerts=np.array([len(v.alerts) + v.repeats for v in verdicts], dtype=np.intp),
         left_alone=np.array(
             [not v.alerts and v.outcome not in (Outcome.DISRUPTED, Outcome.PREVENTED) for v in verdicts], dtype=bool
         ),

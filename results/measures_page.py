@@ -118,6 +118,8 @@ def _lines(arm: ArmSummary, found: ArmMeasures, say: Mapping[str, str]) -> list[
         _estimate(say["measure.alerts_per_hour"], found.volume.alerts_per_hour),
         _rate(say["measure.duplicates"], found.volume.duplicate_share),
         _rate(say["measure.wrong"], arm.wrong_techniques),
+        *([_rate(say["measure.naming_luck"], arm.naming_luck)] if arm.naming_luck else []),
+        *([_rate(say["measure.windows"], arm.windows)] if arm.windows else []),
     ]
     for quantile in delays.product.quantiles:
         label = say["measure.median"] if quantile.share == 0.5 else f"{say['measure.quantile']} {quantile.share:.0%}"
@@ -170,7 +172,7 @@ def _cost(cost: Cost, say: Mapping[str, str], language: str) -> tuple[str, str, 
 
     def shown(estimate: Estimate) -> str:
         missing = f"– ({reason_words(estimate.reason or '', language)})"
-        return said(estimate, scale) if estimate.value is not None else missing
+        return f"{said(estimate, scale)} (n = {estimate.n})" if estimate.value is not None else missing
 
     return say.get(f"cost.{cost.resource}", cost.resource), shown(cost.own), shown(cost.on_nodes)
 

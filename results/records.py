@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 SCHEMA_VERSION = 2
-SCORER_VERSION = "3"
+SCORER_VERSION = "4"
 """Part of every summary: results of different scorers are not compared."""
 CONTROL = "control"
 """Arm key of the trials without any product."""
@@ -496,6 +496,8 @@ class Verdict(Record):
     received_s: float | None = None
     """From the end of the step to the receipt of the first counted alert. Where no alert has a time of its own, this
     is an upper bound of the delay. None without an alert, where a person ruled it, and in older verdicts."""
+    repeats: int = 0
+    """Alerts that repeat one of `alerts` byte for byte: they are no evidence, but part of the volume."""
 
 
 def as_json(record: BaseModel) -> Any:  # noqa: ANN401  # JSON is what it is

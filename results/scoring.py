@@ -128,6 +128,14 @@ def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, 
                 f"{folder / 'trials'}/*/trial.json: {field}: found {found}; allowed: one for all trials of a campaign. "
                 "Take out the trials that are not the campaign's, or run it again with `--fresh`."
             )
+    seeds: dict[int, str] = {}
+    for name, trial in sorted(trials.items()):
+        first = seeds.setdefault(trial.repetition, name)
+        if trial.seed != trials[first].seed:
+            raise EvaluationError(
+                f"{folder / 'trials' / name / 'trial.json'}: seed: found {trial.seed}; allowed: {trials[first].seed}, "
+                f"that of {first}, since trials of one repetition are compared step by step. Run it again."
+            )
     for name, trial in trials.items():
         if trial.attack_release != campaign.attack_release:
             raise EvaluationError(
@@ -218,7 +226,7 @@ def _arm(key: str, ones: Sequence[Judged], assessed: Assessment) -> ArmSummary:
         chance=assessed.chance,
         ambiguous=wilson(statuses[AttributionStatus.AMBIGUOUS], statuses.total() - statuses[AttributionStatus.HARNESS]),
         unattributed=statuses[AttributionStatus.UNATTRIBUTED],
-        duplicates=sum(max(0, len(v.alerts) - 1) for v in verdicts),
+        duplicates=sum(max(0, len(v.alerts) - 1) + v.repeats for v in verdicts),
         wrong_techniques=wrong_share(verdicts),
         latency=assessed.latency,
         windows=None

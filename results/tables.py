@@ -1,5 +1,6 @@
 """The campaign's headline as plain rows, for a terminal or any other table; pages have their own view."""
 
+from results.measures import Estimate
 from results.printable import printable
 from results.records import Rate
 from results.summary import ArmSummary, Summary
@@ -18,6 +19,14 @@ def share(rate: Rate) -> str:
 def percent(value: float) -> str:
     """A share as a whole percentage."""
     return f"{value * 100:.0f}%"
+
+
+def limited(estimate: Estimate) -> str:
+    """An estimated share with its interval and n; `–` where there is none."""
+    if estimate.value is None:
+        return f"– (n = {estimate.n})"
+    low, high = ("–" if end is None else f"{end * 100:.0f}" for end in (estimate.low, estimate.high))
+    return f"{percent(estimate.value)} [{low}–{high}] (n = {estimate.n} {estimate.of})"
 
 
 def find_rate(arm: ArmSummary, metric: str, denominator: str = HEADLINE_DENOMINATOR) -> Rate | None:

@@ -1,6 +1,8 @@
 """What a product achieved on a step (scoring.md §1 and §3), and, where nothing can be said, why.
 
-A miss needs positive evidence: the attack happened, the product was alive, and the pipe was open.
+A miss needs positive evidence: the attack happened, the product was alive, and the pipe was open. What a step needs to
+be counted as missed it needs to be counted as detected, too: a product that falls silent where it sees nothing would
+otherwise be rid of its misses and keep its hits.
 """
 
 import json
@@ -8,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from results.counting import Said, StepEvidence
+from results.quality import DELIVERY_NS
 from results.records import (
     Canary,
     Category,
@@ -24,6 +27,9 @@ NANO = 1_000_000_000
 FLUSH = "flush"
 SEEN = (Outcome.PREVENTED, Outcome.ALERTED, Outcome.LOGGED)
 BEYOND = "; beyond its declared class and so in no denominator of it: the product's class sees none of "
+MOST_NAMED = 5
+"""Techniques, sub-techniques with their parent, that one alert may name and still say which it means: as many as
+any rule of the public Sigma collection for Linux."""
 GRADES = [Category.TECHNIQUE, Category.TACTIC, Category.GENERAL]
 
 
@@ -90,7 +96,7 @@ def judge(
         technique=step.technique,
         outcome=outcome,
         category=best,
-        modifiers=_modifiers(trial, grades, best, latency_s, evidence.shared) if shown else (),
+        modifiers=_modifiers(trial, grades, best, (latency_s, received_s), evidence.shared) if shown else (),
         reason=reason,
         alerts=evidence.alerts,
         telemetry=evidence.telemetry,
@@ -100,6 +106,7 @@ def judge(
         delivery_s=delivery_s,
         applicable=applicable,
         received_s=received_s,
+        repeats=evidence.repeats,
     )
 
 
@@ -117,14 +124,15 @@ def class_sees(trial: Trial, step: StepExecution) -> bool:
 def grade(said: Said, step: StepExecution, names: Names) -> Grade:
     """How much an alert said: names are compared as ids of the pinned release, revoked ids followed.
 
-    By time alone an alert is `general` at most, whatever it names.
+    By time alone an alert is `general` at most, whatever it names; so is one that names more than `MOST_NAMED`.
     """
     named = {names.read(name).technique for name in json.loads(said.techniques)}
     catalogue = names.catalogue
     own = catalogue.resolve(step.technique) if step.technique else None
     parent = catalogue.parent_of(own) if own else None
     wrong = tuple(sorted(name for name in named if name not in (own, parent)))
-    if said.by_time or step.kind is not StepKind.MALICIOUS:
+    families = {name.partition(".")[0] for name in named if name}
+    if said.by_time or step.kind is not StepKind.MALICIOUS or len(families) > MOST_NAMED:
         return Grade(Category.GENERAL, parent=False, wrong=wrong)
     if own is not None and own in named:
         return Grade(Category.TECHNIQUE, parent=False, wrong=wrong)
@@ -160,22 +168,23 @@ def _outcome(
     blank = _blank(trial, step, control)
     if blank is not None:
         return blank
-    malicious = step.kind is StepKind.MALICIOUS
-    if malicious and step.verified is False:
+    if trial.status is TrialStatus.FLUSH_TIMED_OUT:
+        return Outcome.INVALID, "the last canary never came: neither an alert nor its absence counts"
+    malicious, broken = step.kind is StepKind.MALICIOUS, step.kind is not StepKind.PLACEBO and step.verified is False
+    silent = not evidence.alerts and not evidence.telemetry
+    if silent and not broken and not class_sees(trial, step):
+        return Outcome.NOT_APPLICABLE, f"the product's class sees none of {', '.join(step.data_components)}"
+    if not was_open(trial, step):
+        return Outcome.INVALID, (
+            "no canary shows that the pipe was still open, so neither an alert nor its absence counts, after its end "
+            f"and the declared latency of {trial.latency_s:g} s"
+        )
+    if broken and (malicious or not evidence.alerts):
         return _without_effect(evidence)
     if evidence.alerts:
         return Outcome.ALERTED, "an alert was attributed to it"
     if evidence.telemetry:
         return Outcome.LOGGED, "telemetry that holds its minimum evidence, and no alert"
-    if trial.status is TrialStatus.FLUSH_TIMED_OUT:
-        return Outcome.INVALID, "nothing came, but the last canary did not come either: the pipe was not open"
-    if not class_sees(trial, step):
-        return Outcome.NOT_APPLICABLE, f"the product's class sees none of {', '.join(step.data_components)}"
-    if not was_open(trial, step):
-        return Outcome.INVALID, (
-            "nothing came, and no canary shows that the pipe was still open after its end and the declared latency of "
-            f"{trial.latency_s:g} s"
-        )
     if malicious:
         return Outcome.MISSED, "its effect was seen, the product was alive, and nothing was attributed to it"
     return Outcome.MISSED, "left alone"
@@ -225,12 +234,23 @@ def _why_unverified(step: StepExecution) -> str:
 
 
 def _modifiers(
-    trial: Trial, grades: Sequence[Grade], best: Category | None, latency_s: float | None, shared: bool
+    trial: Trial,
+    grades: Sequence[Grade],
+    best: Category | None,
+    delay: tuple[float | None, float | None],
+    shared: bool,
 ) -> tuple[str, ...]:
+    """The modifiers; `delay` is by the product's own time and by receipt (seconds).
+
+    What comes later than the declared latency and any delivery is delayed, whatever time the product gives it.
+    """
     found = []
+    own_s, received_s = delay
+    too_late = own_s is not None and own_s > trial.latency_s
+    too_late |= received_s is not None and received_s > trial.latency_s + DELIVERY_NS / NANO
     if best is Category.TECHNIQUE and all(g.parent for g in grades if g.category is Category.TECHNIQUE):
         found.append("parent")
-    if latency_s is not None and latency_s > trial.latency_s:
+    if too_late:
         found.append("delayed")
     if trial.tuned:
         found.append("configuration")

@@ -14,7 +14,7 @@ from results.wording_reasons import reason_words
 
 HEADLINE_METRICS = ("visible", "prevented", "alerted", "logged")
 OUTCOME_ORDER = tuple(outcome.value for outcome in Outcome)
-_JUDGED = (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT)
+_JUDGED = (TrialStatus.COMPLETED,)
 _BLANKS = (Outcome.INVALID, Outcome.DISRUPTED, Outcome.NOT_APPLICABLE)
 _ANCHOR = re.compile(r"[a-z][a-z0-9-]{0,63}")
 

@@ -73,11 +73,16 @@ def observed_span_ns(trial: Trial, steps: Iterable[StepExecution]) -> tuple[int,
 
 
 def attack_free_s(trial: Trial, steps: Sequence[StepExecution]) -> float:
-    """Seconds of observation in which no malicious step was running."""
+    """Seconds of observation in which no alert could be about a malicious step.
+
+    A step's window lasts until the declared latency has passed, as in attribution: an alert that falls into it may be
+    about the step and counts as false for nobody, so neither may the time. A long latency would hide false alarms else.
+    """
+    late = int(trial.latency_s * NANO)
     began, ended = observed_span_ns(trial, steps)
     left, reached = ended - began, began
     windows = sorted(
-        (step.started_ns, step.ended_ns)
+        (step.started_ns, step.ended_ns + late)
         for step in steps
         if step.kind is StepKind.MALICIOUS and step.started_ns is not None and step.ended_ns is not None
     )

@@ -134,6 +134,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "metric": ("指標", "Metric"),
     "denominator": ("分母", "Denominator"),
     "corrected": ("偶然補正後", "Chance-corrected"),
+    "macro": ("テクニックの平均", "Mean over techniques"),
     "alerts": ("警告数", "Alerts"),
     "telemetry": ("記録数", "Telemetry"),
     "ambiguous": ("帰属があいまいな警告", "Ambiguous alerts"),

@@ -31,6 +31,14 @@ MEASURES: dict[str, tuple[str, str]] = {
     "measure.alerts_per_hour": ("1時間あたりの警告数", "Alerts per hour"),
     "measure.duplicates": ("重複警告の割合", "Share of duplicate alerts"),
     "measure.wrong": ("誤ったテクニック名の割合", "Share naming a wrong technique"),
+    "measure.naming_luck": (
+        "名前の偶然率（ある手順で挙げた名前が、ほかのテクニックの手順でも正解になる割合）",
+        "Naming luck (names given on one step that would be right on one of another technique)",
+    ),
+    "measure.windows": (
+        "偶然率（攻撃のない時間から無作為に選んだ窓への警告）",
+        "Chance rate (alerts on random windows without an attack)",
+    ),
     "measure.chance": ("偶然率（プラセボ）", "Chance rate (placebos)"),
     "measure.median": ("製品の遅れ：中央値", "Product delay: median"),
     "measure.quantile": ("製品の遅れ：分位点", "Product delay: quantile"),

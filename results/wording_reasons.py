@@ -21,12 +21,13 @@ _RULES = (
         "対照では効果があり、製品ありでは効果がないが、製品は遮断を報告していない",
     ),
     (
-        "nothing came, but the last canary did not come either: the pipe was not open",
-        "何も届かず、最後のカナリアも届いていないため、警告の経路が開いていたとはいえない",
+        "the last canary never came: neither an alert nor its absence counts",
+        "最後のカナリアが届かなかったため、警告の有無を数えない",
     ),
     (
-        "nothing came, and no canary shows that the pipe was still open after its end and the declared latency of ",
-        "何も届かず、手順の終了と宣言された遅延の後にも経路が開いていたことを示すカナリアがない。宣言された遅延：",
+        "no canary shows that the pipe was still open, so neither an alert nor its absence counts, after its end and "
+        "the declared latency of ",
+        "手順の終了と宣言された遅延の後に経路が開いていたことを示すカナリアがないため、警告の有無を数えない。宣言された遅延：",
     ),
     (
         "telemetry that holds its minimum evidence, and no alert",

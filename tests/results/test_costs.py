@@ -79,4 +79,4 @@ def test_what_was_not_counted_stands_as_a_dash_with_its_reason_on_every_page():
     assert row["own containers"] == f"– ({NEVER_COUNTED})"
     english, japanese = (_cost(cost, words(language), language)[1] for language in ("en", "ja"))
     assert english == f"– ({NEVER_COUNTED})"
-    assert japanese == "– (計測されていない：評価全体のどのコンテナのどの標本でも0)"
+    assert japanese == "– (計測されていない：評価全体のどのコンテナのどの標本でも0または値なし)"

@@ -4,7 +4,7 @@ import pytest
 
 from attacks.catalogue import load_catalogue
 from results.counting import StepEvidence
-from results.records import Action, Category, Kind, Outcome, StepKind, TrialStatus
+from results.records import Action, Canary, Category, Kind, Outcome, StepKind, TrialStatus
 from results.techniques import Names
 from results.verdicts import judge
 from tests.campaign_builder import BEGAN, SECOND, make_observation, make_step, make_trial
@@ -50,10 +50,43 @@ def test_no_step_of_a_trial_that_failed_is_a_miss(status):
     assert (verdict.outcome, "it died" in verdict.reason) == (Outcome.INVALID, True)
 
 
-def test_without_the_last_canary_an_alert_counts_but_silence_proves_nothing():
+def test_without_the_last_canary_neither_an_alert_nor_silence_counts():
+    """Else a product that loses its last canary where it sees little would keep its hits and be rid of its misses."""
     trial = make_trial(status=TrialStatus.FLUSH_TIMED_OUT, reason="no canary")
     assert judged(make_step("cron"), trial=trial).outcome is Outcome.INVALID
-    assert judged(make_step("cron"), make_observation("a1", 0.5, pid=1000), trial=trial).outcome is Outcome.ALERTED
+    assert judged(make_step("cron"), make_observation("a1", 0.5, pid=1000), trial=trial).outcome is Outcome.INVALID
+
+
+def test_an_alert_counts_only_where_a_canary_shows_the_pipe_open_like_a_miss():
+    early = Canary(phase="flush", nonce="b", sent_ns=BEGAN, received_ns=BEGAN + SECOND // 10, attempts=1)
+    trial = make_trial(canaries=(early,))
+    found = [
+        judged(make_step("cron"), *alerts, trial=trial) for alerts in ((), (make_observation("a1", 0.5, pid=1000),))
+    ]
+    assert [one.outcome for one in found] == [Outcome.INVALID] * 2
+    assert "pipe" in found[1].reason
+
+
+def test_ordinary_work_that_a_product_breaks_without_a_word_was_not_left_alone():
+    step = make_step("twin", kind=StepKind.BENIGN, verified=False)
+    seen = make_step("twin", kind=StepKind.BENIGN)
+    assert judged(step, control=seen).outcome is Outcome.DISRUPTED
+    assert judged(step, make_observation("a1", 0.5, pid=1000), control=seen).outcome is Outcome.ALERTED
+    assert judged(seen, control=seen).outcome is Outcome.MISSED
+
+
+def test_an_alert_that_names_every_technique_says_nothing_about_which():
+    names = tuple(f"T{number}" for number in (1053, 1059, 1003, 1105, 1070, 1082))
+    few = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, techniques=names[:5]))
+    many = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, techniques=names))
+    assert (few.category, many.category) == (Category.TECHNIQUE, Category.GENERAL)
+
+
+def test_what_comes_later_than_any_delivery_is_delayed_whatever_its_time_says():
+    """Else a product would be quick that dates its alerts back."""
+    dated_back = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, received_ns=BEGAN + 40 * SECOND))
+    assert dated_back.latency_s < 0
+    assert "delayed" in dated_back.modifiers
 
 
 def test_an_absent_effect_with_the_products_word_is_prevented():
