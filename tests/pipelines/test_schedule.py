@@ -9,7 +9,7 @@ import pytest
 from pipelines.campaign import prepare, prepare_parts
 from pipelines.run import CampaignRun, open_campaign
 from pipelines.schedule import Job, Schedule
-from results.errors import ContentError
+from results.errors import ContentError, EvaluationError
 from results.paths import DECISIONS, ROOT
 
 SMALL = ROOT / "tests" / "small"
@@ -86,6 +86,12 @@ def test_a_budget_may_change_on_resumption_and_a_stopping_rule_may_not(tmp_path,
         for more in ("budget_minutes: 5", "budget_minutes: 6", "stopping: {alpha: 0.01}")
     ]
     assert (digests[0] == digests[1], digests[0] == digests[2]) == (True, False)
+
+
+def test_a_pair_is_settled_only_by_a_metric_of_which_more_is_better(tmp_path, state):
+    """Else the arm that misses more would be called ahead."""
+    with pytest.raises(EvaluationError, match=r"stopping\.metric: .*more is better"):
+        prepare_parts(written(tmp_path, ONE + "stopping: {metric: missed}"))
 
 
 @pytest.mark.parametrize(

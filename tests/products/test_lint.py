@@ -42,6 +42,10 @@ def test_every_product_of_the_project_lints_clean_and_has_a_readme(product: str)
     ("changes", "fields"),
     [
         ({"id": "other"}, ["id"]),
+        ({"latency_s": float("inf")}, ["latency_s"]),
+        ({"latency_s": float("nan")}, ["latency_s"]),
+        ({"latency_s": -5}, ["latency_s"]),
+        ({"latency_s": 601}, ["latency_s"]),
         ({"components__0__capabilities__0__capability": "SYS_MODULE"}, ["components.0.capabilities.0"]),
         ({"components__0__host_pid": True}, ["components.0"]),
         ({"components__0__build": {"context": "../.."}}, ["components.0.build.context"]),

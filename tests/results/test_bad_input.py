@@ -11,12 +11,14 @@ from results.counting import Said
 from results.criteria import lend
 from results.errors import EvaluationError, RecordVersionError, SealError
 from results.judging import judge_sealed
+from results.ledger import make_ledger
 from results.measures_page import QUALITY
 from results.records import SCORER_VERSION, AttributionStatus, Category, Observation, Outcome, StepKind
 from results.scoring import score_campaign
 from results.store import read_alerts, read_rows, read_summary, write_rows, write_trial
 from results.techniques import Names, read_name
 from results.verdicts import grade, was_open
+from results.volume import duplicate_share
 from results.wording import words
 from tests.campaign_builder import (
     BEGAN,
@@ -57,8 +59,11 @@ def test_a_repeated_alert_counts_once_and_is_counted_as_repeated(tmp_path):
     one = make_observation("a000001", 30.5, pid=1003, raw="the same")
     again = one.model_copy(update={"observation_id": "a000002", "received_ns": one.received_ns + 5})
     found, verdicts = scored(tmp_path, one, again)
-    assert verdicts["cron"].alerts == ("a000001",)
+    assert (verdicts["cron"].alerts, verdicts["cron"].repeats) == (("a000001",), 1)
     assert (found.quality.repeated, found.quality.observations) == (1, 2)
+    ledger = make_ledger(found.verdicts, {"eyes-default-r1": 1}, {s: s for s in verdicts}, set())
+    share = duplicate_share(ledger)
+    assert (share.hits, share.n) == (1, 2)  # no evidence, and yet what somebody has to read
 
 
 def test_an_alert_in_the_future_is_placed_by_its_receipt_and_has_no_latency(tmp_path):

@@ -132,6 +132,20 @@ def test_an_added_file_and_a_missing_file_are_refused_by_name(folder):
         verify_seal(trial)
 
 
+def test_trials_of_one_repetition_with_two_seeds_are_refused_by_name(tmp_path, monkeypatch):
+    """Else arms would be compared in pairs that are none: another seed draws other steps at other times."""
+    import tests.campaign_builder as builder
+
+    def mixed(trial_id="x", **changed):
+        return make_trial(trial_id, **({"seed": 999} if trial_id == "eyes-tuned-r2" else {}) | changed)
+
+    monkeypatch.setattr(builder, "make_trial", mixed)
+    with pytest.raises(
+        EvaluationError, match=r"eyes-tuned-r2/trial\.json: seed: found 999; allowed: 44, that of control-r2"
+    ):
+        score_campaign(builder.build_campaign(tmp_path))
+
+
 def test_trials_of_two_attack_releases_are_refused_by_name(tmp_path, monkeypatch):
     import tests.campaign_builder as builder
 
