@@ -156,11 +156,17 @@ def _each_apart(
     tell: Say,
     stop: threading.Event,
 ) -> None:
-    """Every step in containers, and with a product, of its own; one that can't be had spoils its own step only."""
+    """Every step in containers, and with a product, of its own; containers that can't be had spoil their step only.
+
+    A product that quits, or loses its last canary, in one of them has failed: else it could be rid of the steps that it
+    does not see.
+    """
     steps = [step for step, _at_s in realise(prepared.plan, trial.seed, {})]
+    quits: list[str] = []
     for number, step in enumerate(steps):
         tell(f"step {number + 1}/{len(steps)}: {step.id}")
         part, reason, failed = _apart(prepared, images, trial, engine, step, stop)
+        quits += [step.id] if part.status is not TrialStatus.COMPLETED else []
         gathered.notes += [f"{step.id}: {note}" for note in failed_before(failed)]
         if reason is not None:
             procedure = prepared.procedures[step.procedure] if step.procedure else None
@@ -170,6 +176,11 @@ def _each_apart(
         add_part(gathered, part, number)
     if trial.entry is not None and not gathered.was_ready:
         raise ProductError(f"it was never ready: {gathered.notes[-1] if gathered.notes else 'no step was run'}")
+    if quits:
+        raise ProductError(
+            f"it quit, or its last canary never came, in the containers of {len(quits)} of {len(steps)} steps: "
+            f"{', '.join(quits)}"
+        )
 
 
 def _apart(
@@ -182,6 +193,7 @@ def _apart(
         try:
             _one_environment(prepared, images, trial, engine, step.id, part, part.log.append, stop)
         except ProductError as error:
+            part.status = TrialStatus.PRODUCT_FAILED
             return part, f"the product was not there: {error}", failed
         except EngineError:
             raise

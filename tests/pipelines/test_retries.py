@@ -1,10 +1,12 @@
 """What is tried again, how often, and what is kept of the attempts before; nothing is run here."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
 from pipelines import trial
+from pipelines.parts import Gathered
 from pipelines.retrying import until_valid
 from results.errors import ProductError, TargetError
 from results.records import TrialStatus
@@ -84,3 +86,31 @@ def test_a_step_with_containers_of_its_own_is_tried_again_by_the_same_rule(monke
     prepared = SimpleNamespace(definition=SimpleNamespace(retries=2))
     _part, why, before = trial._apart(prepared, None, None, None, SimpleNamespace(id="cron"), None)
     assert (len(ends) + 5 - len(left), why, before) == (begun, reason, failed)
+
+
+@pytest.mark.parametrize(
+    ("ends", "quits"),
+    [
+        (((TrialStatus.COMPLETED, None), (TrialStatus.COMPLETED, "its containers were not to be had: a")), None),
+        (((TrialStatus.COMPLETED, None), (TrialStatus.PRODUCT_FAILED, "the product was not there: gone")), "copy"),
+        (((TrialStatus.FLUSH_TIMED_OUT, "flush_timed_out: no canary"), (TrialStatus.COMPLETED, None)), "cron"),
+    ],
+)
+def test_a_product_that_quits_in_one_steps_containers_has_failed_in_the_trial(monkeypatch, ends, quits):
+    """Else it could quit wherever it sees nothing, and keep what it sees."""
+    left = list(ends)
+
+    def apart(*_words):
+        status, reason = left.pop(0)
+        return Gathered(status=status, was_ready=True), reason, []
+
+    steps = [SimpleNamespace(id=name, procedure=None) for name in ("cron", "copy")]
+    monkeypatch.setattr(trial, "_apart", apart)
+    monkeypatch.setattr(trial, "realise", lambda *_words: [(step, None) for step in steps])
+    monkeypatch.setattr(trial, "not_run_record", lambda *_words: None)
+    monkeypatch.setattr(trial, "add_part", lambda *_words: None)
+    prepared = SimpleNamespace(plan=None, procedures={}, catalogue=None)
+    planned = SimpleNamespace(seed=1, entry=object())
+    expected = nullcontext() if quits is None else pytest.raises(ProductError, match=f"1 of 2 steps: {quits}")
+    with expected:
+        trial._each_apart(prepared, None, planned, None, Gathered(), lambda _line: None, None)
