@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,9 +29,9 @@ from products.manifest import Arm, Component, Product, read_product
 from products.secret import Secrets, find_secrets
 from results.attack import Catalogue
 from results.documents import load_yaml, read_document
-from results.errors import ContentError, Problem
+from results.errors import ContentError, EvaluationError, Problem
 from results.paths import ROOT, shown, state_folder
-from results.records import Campaign, Pace, StoppingRule
+from results.records import SLUG, Campaign, Pace, StoppingRule
 
 T = TypeVar("T")
 
@@ -152,9 +153,15 @@ def prepare_parts(
 
     Raises:
         ContentError: every problem found, of all files at once.
+        EvaluationError: the other id is none.
     """
     path = find_campaign(name)
     definition = read_document(path, CampaignDefinition)
+    if as_id and not re.fullmatch(SLUG, as_id):
+        raise EvaluationError(
+            f"--as: found {as_id!r}; allowed: a small letter, then small letters, digits and _ (64 at most). "
+            f"For example --as {re.sub('[^a-z0-9_]', '_', as_id.lower()).strip('_0123456789')[:64] or 'mine'}."
+        )
     if as_id:
         definition = definition.model_copy(update={"id": as_id})
     catalogue = load_catalogue(attack, state_folder() / "attack")

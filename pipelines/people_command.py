@@ -12,7 +12,7 @@ from pipelines.terminal import explaining, named_paths, print_json, print_table,
 from results.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from results.people import Standing
+    from results.people import Ruling, Standing
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
 Definition = Annotated[
@@ -78,7 +78,7 @@ def adjudicate(
         if as_json:
             print_json(found.model_dump(mode="json"))
             return
-        before, after = (":".join(filter(None, (r.outcome, r.category))) for r in (found.before, found.after))
+        before, after = _ruled(found.before), _ruled(found.after)
         typer.echo(visible(f"{address}: {before} -> {after}, by {found.author}: {found.reason}"))
         typer.echo(f"the scores without any decision: {visible(str(folder / 'original'))}")
 
@@ -125,7 +125,7 @@ def people(
         if found.window:
             typer.echo(f"vendors may object until {_moment(found.window.until_ns)}")
         rows = [
-            [one.trial_id, one.step_id, one.before.outcome, one.after.outcome, one.author, one.reason]
+            [one.trial_id, one.step_id, _ruled(one.before), _ruled(one.after), one.author, one.reason]
             for one in found.adjudications
         ]
         if rows:
@@ -160,7 +160,7 @@ def preview(
     campaign: Annotated[str, typer.Argument(help="Campaign id, or the folder of its results.")],
     product: Annotated[str, typer.Option(help="Whose view: a product's id.")],
     to: Annotated[Path, typer.Option(help="Folder that is made; must not be there yet, or be empty.")],
-    days: Annotated[float, typer.Option(min=0, help="How long the vendor may object, from now on.")] = 14.0,
+    days: Annotated[float, typer.Option(min=0, max=3650, help="How long the vendor may object, from now on.")] = 14.0,
     definition: Definition = None,
     content: Annotated[list[str] | None, typer.Option("--content", help="ID=FOLDER, as for `pij run`.")] = None,
     as_json: AsJson = False,
@@ -257,6 +257,11 @@ def _campaign(name: str) -> Path:
             f"{folder}: found no results; allowed: {', '.join(known) or 'none yet'}. Run `pij run {name}` first."
         )
     return folder
+
+
+def _ruled(ruling: "Ruling") -> str:
+    """A verdict as `--verdict` takes it: outcome, and category after a colon."""
+    return ":".join(filter(None, (ruling.outcome, ruling.category)))
 
 
 def _moment(time_ns: int) -> str:

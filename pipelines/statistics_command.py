@@ -41,13 +41,14 @@ def compare(
     """
     from results.comparison import COMPARED, DELAY
     from results.comparison import compare as compare_ledgers
-    from results.reading import cores_of, ledgers_of, require_same
+    from results.reading import cores_of, ledgers_of, require_distinct, require_same
 
     with explaining(as_json):
         if metric not in (None, *COMPARED, DELAY):
             raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join((*COMPARED, DELAY))}. {ONE}")
         books = _books(campaigns)
         require_same(books)
+        require_distinct(books)
         watched = {trial: steps for book in books for trial, steps in book.watched.items()}
         if len(books) > 1:  # trials of two campaigns may have the same name
             watched = {}

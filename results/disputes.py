@@ -17,14 +17,20 @@ from results.store import read_summary
 
 NANO = 1_000_000_000
 DAY_NS = 86_400 * NANO
+LONGEST_DAYS = 3650
 
 
 def open_window(folder: Path, product: str, days: float, now_ns: int) -> Window:
     """Put a preview on the record; the window ends so many days later, and never earlier than it did.
 
     Raises:
+        EvaluationError: so many days can't be meant.
         JournalError: the journal is not what was written.
     """
+    if not 0 <= days <= LONGEST_DAYS:
+        raise EvaluationError(
+            f"--days: found {days:g}; allowed: 0 to {LONGEST_DAYS}. A window can be made longer later, never shorter."
+        )
     before = window(folder)
     until = max(now_ns + int(days * DAY_NS), before.until_ns if before else 0)
     append(folder, EntryKind.PREVIEWED, {"product": product, "until_ns": until}, now_ns)

@@ -16,6 +16,7 @@ from results import store
 from results.errors import EvaluationError
 from results.people import People
 from results.records import Outcome, Record, StepKind, Trial, Verdict
+from results.seal import require_as_scored
 from results.summary import Summary
 
 COVERED = "(another product)"
@@ -66,7 +67,12 @@ def write_preview(folder: Path, product: str, to: Path) -> tuple[tuple[str, ...]
     Raises:
         EvaluationError: there is no such product, or the folder is not empty.
     """
+    if not (folder / "summary.json").is_file():
+        raise EvaluationError(
+            f"{folder}: found no summary.json; allowed: a scored campaign. Run `pij score {folder}` first."
+        )
     summary = store.read_summary(folder)
+    require_as_scored(folder, {line.trial_id: line.seal for line in summary.trials})
     known = sorted({arm.product for arm in summary.arms if arm.product})
     if product not in known:
         raise EvaluationError(f"--product: found {product!r}; allowed: {', '.join(known) or 'none'}. Check the id.")

@@ -27,6 +27,7 @@ from results.pages import environment, home, page_values, root, trial_page
 from results.people_page import people_values
 from results.printable import printable
 from results.records import Attribution, Trial, Verdict
+from results.seal import require_as_scored
 from results.summary import Summary
 from results.wording import LANGUAGES
 
@@ -59,7 +60,8 @@ def publish_campaign(
             f"Run `pij score {campaign_folder.name}` first."
         )
     with _swapped(destination) as site, tempfile.TemporaryDirectory(prefix="publish-") as scratch:
-        store.read_summary(campaign_folder)  # of a version that we read, before anything is copied
+        scored = store.read_summary(campaign_folder)  # of a version that we read, before anything is copied
+        require_as_scored(campaign_folder, {line.trial_id: line.seal for line in scored.trials})
         held_out = store.read_campaign(campaign_folder).held_out
         if differences is None:
             trials = {path.name: store.read_trial(path) for path in store.sealed_trials(campaign_folder)}

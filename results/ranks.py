@@ -22,6 +22,8 @@ from results.permutation import holm, swap_test
 COST = "cost"
 TWINS = "twins_disturbed"
 WEIGHED = (*COMPONENTS, COST)
+HEAVIEST = 1_000_000
+"""Only how weights stand to each other matters."""
 DEFAULT_WEIGHTS = {
     "prevented": 1.0,
     "technique": 1.0,
@@ -48,11 +50,13 @@ def read_weights(texts: Sequence[str]) -> dict[str, float]:
             value = float(number)
         except ValueError:
             value = float("nan")
-        if name not in WEIGHED or not equals or not np.isfinite(value):
+        if name not in WEIGHED or not equals or not abs(value) <= HEAVIEST:
             raise EvaluationError(
-                f"--weights: found {text!r}; allowed: NAME=NUMBER with a name of {', '.join(WEIGHED)}. "
-                "For example --weights technique=1,twins_disturbed=-1."
+                f"--weights: found {text!r}; allowed: NAME=NUMBER with a name of {', '.join(WEIGHED)}, and a number "
+                f"from -{HEAVIEST:,} to {HEAVIEST:,}. For example --weights technique=1,twins_disturbed=-1."
             )
+        if name in weights:
+            raise EvaluationError(f"--weights: found {name} twice; allowed: each name once. Leave one out.")
         weights[name] = value
     return weights
 

@@ -9,7 +9,8 @@ from results.errors import EvaluationError
 from results.latency import watched_s
 from results.ledger import Address, Ledger, is_applicable, make_ledger
 from results.records import StepKind, Trial, Verdict
-from results.store import read_steps, read_summary, read_trial, read_verdicts
+from results.seal import SEAL, require_as_scored
+from results.store import read_campaign, read_steps, read_summary, read_trial, read_verdicts
 from results.summary import ArmSummary, Summary
 
 SAME = ("plan", "plan_digest", "environment", "environment_digest", "attack_release", "scorer_version", "seed")
@@ -69,6 +70,14 @@ def read_book(folder: Path) -> Book:
                 f"{folder}: found no {name}; allowed: a scored campaign. Run `pij score {folder.name}` first."
             )
     summary = read_summary(folder)
+    campaign = folder / "campaign.json"
+    if not (
+        campaign.is_file() and read_campaign(folder).held_out
+    ):  # of such, what is published is no longer what was sealed
+        sealed = {one.trial_id: one.seal for one in summary.trials}
+        require_as_scored(
+            folder, {name: sealed[name] for name in sealed if (folder / "trials" / name / SEAL).is_file()}
+        )
     trials: dict[str, Trial] = {}
     watched: dict[str, Mapping[str, float]] = {}
     for line in summary.trials:
@@ -99,6 +108,23 @@ def require_same(books: Sequence[Book], fields: Sequence[str] = SAME) -> None:
             f"{' and '.join(dict.fromkeys(book.name for book in books))} can't be compared. {'. '.join(found)}. "
             "Allowed: the same in all. Run them from one campaign file, or score them with one pij."
         )
+
+
+def require_distinct(books: Sequence[Book]) -> None:
+    """Refuse the same trials twice.
+
+    Raises:
+        EvaluationError: names both folders.
+    """
+    seen: dict[tuple[str, ...], Book] = {}
+    for book in books:
+        seals = tuple(sorted(line.seal for line in book.summary.trials))
+        first = seen.setdefault(seals, book)
+        if first is not book and first.folder is not None and book.folder is not None:
+            raise EvaluationError(
+                f"{book.folder}: found the trials of {first.folder} again; allowed: each campaign once, as an arm "
+                "that is held against itself only costs the others their level. Leave one out."
+            )
 
 
 def clusters_in(book: Book) -> dict[str, str]:

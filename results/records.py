@@ -19,7 +19,8 @@ READABLE_VERSIONS = (1, 2)
 
 TechniqueId = Annotated[str, StringConstraints(pattern=r"^T\d{4}(\.\d{3})?$")]
 TacticId = Annotated[str, StringConstraints(pattern=r"^TA\d{4}$")]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+SLUG = r"^[a-z][a-z0-9_]{0,63}$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG)]
 
 
 class Record(BaseModel):

@@ -5,6 +5,7 @@ The root is the SHA-256 of the sorted lines `<name> <sha256 of the file>`.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from results.errors import SealError
@@ -61,6 +62,25 @@ def verify_seal(folder: Path) -> str:
     if changes:
         raise SealError(f"{folder}: is not what was sealed: {'; '.join(changes)}. Restore it, or run the trial again.")
     return root
+
+
+def require_as_scored(folder: Path, seals: Mapping[str, str]) -> None:
+    """Refuse a campaign whose trials are not what was sealed, or not what was scored.
+
+    Args:
+        folder: the campaign's.
+        seals: trial id -> root hash that its scores were made from.
+
+    Raises:
+        SealError: names the trial, and what has changed.
+    """
+    for name, scored in seals.items():
+        place = folder / "trials" / name
+        if place.is_dir() and (found := verify_seal(place)) != scored:
+            raise SealError(
+                f"{place / SEAL}: root: found {found[:16]}; allowed: {scored[:16]}, from which the scores were made. "
+                "Restore the trial, or score the campaign again: `pij score`."
+            )
 
 
 def file_digest(path: Path) -> str:

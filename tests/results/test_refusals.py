@@ -8,11 +8,17 @@ import pytest
 from typer.testing import CliRunner
 
 from attacks.catalogue import load_catalogue
+from pipelines.campaign import prepare_parts
 from pipelines.command import app
 from results.disputes import dispute, open_window
-from results.errors import EvaluationError
-from results.reading import read_book, require_same
+from results.errors import EvaluationError, SealError
+from results.journal import read_journal
+from results.preview import write_preview
+from results.publish import publish_campaign
+from results.ranks import read_weights
+from results.reading import read_book, require_distinct, require_same
 from results.scoring import _require_comparable, score_campaign
+from results.seal import seal_trial
 from results.sequential import Rule
 from results.stopping import settled_pairs
 from results.store import read_campaign, read_trial, sealed_trials
@@ -141,3 +147,69 @@ def test_a_mistyped_campaign_is_refused_with_those_that_there_are(scored, monkey
     output = said(*words)
     assert output.startswith(f"{scored.parent}/dmeo: found no such campaign; allowed: demo (scored ones in ")
     assert "Name one of these, or run it first: `pij run`." in output
+
+
+@pytest.fixture
+def tampered(scored, tmp_path):
+    """A scored campaign with one letter of one trial changed after its scores were made."""
+    folder = shutil.copytree(scored, tmp_path / "tampered")
+    path = folder / "trials" / "eyes-default-r1" / "trial.json"
+    path.chmod(0o644)
+    path.write_text(path.read_text().replace('"product_version": "1', '"product_version": "9', 1) + " ")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda folder, to: publish_campaign(folder, to),
+        lambda folder, to: write_preview(folder, "eyes", to),
+        lambda folder, _to: read_book(folder),
+    ],
+    ids=["publish", "preview", "compare"],
+)
+def test_a_trial_that_was_changed_after_its_scores_is_shown_to_nobody(tampered, tmp_path, use):
+    """Else a page, a vendor or a comparison would show what nobody measured."""
+    with pytest.raises(SealError, match=r"eyes-default-r1: is not what was sealed: trial\.json: sealed as"):
+        use(tampered, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_trial_that_was_sealed_again_after_its_scores_is_refused(tampered):
+    place = tampered / "trials" / "eyes-default-r1"
+    (place / "seal.json").chmod(0o644)
+    (place / "seal.json").unlink()
+    seal_trial(place.rename(place.with_name(".eyes-default-r1.partial")))
+    with pytest.raises(SealError, match=r"eyes-default-r1/seal\.json: root: found .*; allowed: .*pij score"):
+        read_book(tampered)
+
+
+def test_one_campaign_is_compared_with_itself_by_nobody(scored, tmp_path):
+    """Else Holm's adjustment would run over pairs that say nothing, and take what the others show."""
+    again = shutil.copytree(scored, tmp_path / "again")
+    with pytest.raises(EvaluationError, match=r"again: found the trials of .* again; allowed: each campaign once"):
+        require_distinct([read_book(scored), read_book(again)])
+
+
+@pytest.mark.parametrize("days", [-1.0, 3651.0, 1e12, float("inf"), float("nan")])
+def test_a_dispute_window_that_nobody_can_mean_is_not_written(scored, tmp_path, days):
+    """The journal takes nothing back: a wrong number in it would stand for good."""
+    folder = shutil.copytree(scored, tmp_path / "demo")
+    before = read_journal(folder)
+    with pytest.raises(EvaluationError, match=r"--days: found .*; allowed: 0 to 3650"):
+        open_window(folder, "eyes", days, BEGAN)
+    assert read_journal(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [(["technique=1e308"], "a number from -1,000,000"), (["technique=1,technique=2"], "found technique twice")],
+)
+def test_weights_that_cannot_be_meant_are_refused(texts, told):
+    with pytest.raises(EvaluationError, match=told):
+        read_weights(texts)
+
+
+def test_another_id_for_the_results_is_held_against_its_form(scored):
+    with pytest.raises(EvaluationError, match=r"--as: found 'my-demo'; allowed: .* For example --as my_demo\."):
+        prepare_parts("demo", as_id="my-demo")

@@ -187,13 +187,13 @@ def test_false_alarms_an_hour(campaign):
         "WHERE alert AND (status = 'unattributed' OR (status = 'attributed' AND v.kind IN ('benign', 'placebo'))) "
         "GROUP BY a.trial_id",
     ).set_index("trial_id")["n"]
-    judged = {one.trial_id for one in summary.trials if one.status in ("completed", "flush_timed_out")}
+    judged = {one.trial_id for one in summary.trials if one.status == "completed"}
     for arm in arms(campaign):
         made = arm.measures.false_positives_per_hour
         total = sum(int(found.get(trial, 0)) for trial in arm.trials if trial in judged)
         if made.value is None or not made.n:
             continue
-        assert made.value == pytest.approx(total / (made.n / 3600), rel=0.02, abs=0.05)
+        assert made.value == pytest.approx(total / (made.n / 3600), rel=0.02 + 1 / made.n, abs=0.05)
         if "(1.00" in made.method and total:
             assert made.low == pytest.approx(chi2.ppf(0.025, 2 * total) / 2 / total * made.value, rel=1e-3)
 
