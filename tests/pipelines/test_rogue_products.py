@@ -54,6 +54,8 @@ def test_names_by_the_dozen_are_named_wrong(scored):
     """Sixty techniques on every alert hold the right one by luck; the others are counted against it."""
     one = arm(scored, "forged")
     assert one.wrong_techniques.hits == one.wrong_techniques.n > 0
+    right = next(line for line in one.rates if (line.metric, line.denominator) == ("technique", "applicable"))
+    assert (right.rate.hits, right.rate.n) == (0, detected(scored, "forged").rate.n)
 
 
 def test_alerts_beyond_the_declared_latency_are_never_credited_as_prompt(scored):
