@@ -102,7 +102,7 @@ def _scored(folder: Path, read: Any) -> list[Any]:  # noqa: ANN401
     try:
         return list(read(folder))
     except FileNotFoundError:
-        raise EvaluationError(f"{folder}: not scored yet. Run `pij score {folder.name}`.") from None
+        raise EvaluationError(f"{folder}: not scored yet. Run `pij score {folder}`.") from None
 
 
 def _inside(place: Path, name: str, kind: str) -> Path:

@@ -98,7 +98,7 @@ def require_verdict(folder: Path, trial_id: str, step_id: str) -> Verdict:
     """
     if not (folder / "verdicts.parquet").is_file():
         raise EvaluationError(
-            f"{folder}: verdicts.parquet: found none; allowed: a scored campaign. Run `pij score {folder.name}` first."
+            f"{folder}: verdicts.parquet: found none; allowed: a scored campaign. Run `pij score {folder}` first."
         )
     verdicts = {(one.trial_id, one.step_id): one for one in read_verdicts(folder)}
     verdict = verdicts.get((trial_id, step_id))
@@ -140,6 +140,7 @@ def _applied(verdict: Verdict, decision: Adjudication | None) -> Verdict:
             "latency_s": verdict.latency_s if detected else None,
             "delivery_s": verdict.delivery_s if detected else None,
             "received_s": verdict.received_s if detected else None,
+            "repeats": verdict.repeats if detected else 0,
             "applicable": {Outcome.NOT_APPLICABLE: False, Outcome.MISSED: True}.get(outcome, verdict.applicable),
             "adjudicated_from": verdict.outcome,
             "adjudicated_from_category": verdict.category,

@@ -57,7 +57,7 @@ def publish_campaign(
     if not (campaign_folder / "summary.json").is_file():
         raise EvaluationError(
             f"{campaign_folder}: found no summary.json; allowed: a scored campaign. "
-            f"Run `pij score {campaign_folder.name}` first."
+            f"Run `pij score {campaign_folder}` first."
         )
     with _swapped(destination) as site, tempfile.TemporaryDirectory(prefix="publish-") as scratch:
         scored = store.read_summary(campaign_folder)  # of a version that we read, before anything is copied

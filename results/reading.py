@@ -67,7 +67,7 @@ def read_book(folder: Path) -> Book:
     for name in ("summary.json", "verdicts.parquet"):
         if not (folder / name).is_file():
             raise EvaluationError(
-                f"{folder}: found no {name}; allowed: a scored campaign. Run `pij score {folder.name}` first."
+                f"{folder}: found no {name}; allowed: a scored campaign. Run `pij score {folder}` first."
             )
     summary = read_summary(folder)
     campaign = folder / "campaign.json"

@@ -148,7 +148,7 @@ def read_summary(folder: Path) -> Summary:
     if data.get("scorer_version") != SCORER_VERSION:
         raise EvaluationError(
             f"{path}: scorer_version: found {data.get('scorer_version')!r}; allowed: {SCORER_VERSION!r}. "
-            f"Run `pij score {folder.name}`: it scores the sealed trials again."
+            f"Run `pij score {folder}`: it scores the sealed trials again."
         )
     return _validated(path, data, Summary)
 
@@ -391,7 +391,8 @@ def _load_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_bytes())
     except ValueError as error:
-        raise EvaluationError(f"{path}: {error}; allowed: JSON written by pij. Run the trial again.") from None
+        mend = f"`pij score {path.parent}`" if path.name == "summary.json" else "restore it, or run the trial again"
+        raise EvaluationError(f"{path}: found {error}; allowed: JSON written by pij. To mend it: {mend}.") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     _check_version(path, version if isinstance(version, int) else 0)
     return dict(data)
@@ -403,8 +404,9 @@ def _validated(path: Path, data: dict[str, Any], model: type[R]) -> R:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        given = "nothing" if first["type"] == "missing" else repr(str(first.get("input"))[:80])
         raise EvaluationError(
-            f"{path}: {where}: found {str(first.get('input'))[:80]!r} ({first['msg']}); allowed: what pij wrote. "
+            f"{path}: {where}: found {given} ({first['msg']}); allowed: what pij wrote. "
             "Restore it from where it was published, or run the trial again."
         ) from None
 

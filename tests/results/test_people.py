@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from results.adjudication import adjudicate, adjudications, read_ruling
+from results.adjudication import adjudicate, adjudications, applied, read_ruling
 from results.decisions import note_decision
 from results.disputes import answer, dispute, disputes, is_final, is_scored_since, open_window, people_of
 from results.errors import EvaluationError
 from results.journal import EntryKind, JournalError, append, read_journal
-from results.people import Departure, Ruling, ScoredAnew, Standing
+from results.people import Adjudication, Departure, Ruling, ScoredAnew, Standing
 from results.records import SCORER_VERSION, Category, Outcome, Pace
 from results.registration import (
     Registration,
@@ -125,6 +125,18 @@ def test_a_decision_that_says_too_little_is_refused(folder, step, ruling, words,
     with pytest.raises(EvaluationError, match=complaint):
         adjudicate(folder, "eyes-default-r1", step, read_ruling(ruling), words, evidence, NOW)
     assert read_journal(folder) == []
+
+
+def test_a_step_that_is_ruled_missed_keeps_no_volume_of_alerts(folder):
+    """Else the repeats of an alert that does not count any more would still call it alerted on."""
+    verdict = verdict_of(folder, step="cron").model_copy(update={"repeats": 3})
+    assert verdict.alerts
+    ruled = Adjudication(
+        time_ns=NOW, trial_id=verdict.trial_id, step_id=verdict.step_id, author="A", reason="not about it",
+        before=read_ruling("alerted:general"), after=read_ruling("missed"), evidence=("a000001",),
+    )  # fmt: skip
+    (after,) = applied([verdict], [ruled])
+    assert (after.alerts, after.repeats) == ((), 0)
 
 
 def test_a_control_is_not_adjudicated(folder):
