@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from results.records import Rate
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
+MOST_PAIRS = 1_000_000
 FEWER = {"techniques": "One technique shows nothing about others: leave it out to see how many it takes."}
 ONE = "Name one of these."
 WORDS = {
@@ -177,6 +178,13 @@ def power(
                 )
         if not 0.01 <= wanted <= 0.999:
             raise EvaluationError(f"pij power: --wanted: found {wanted}; allowed: 0.01 to 0.999. Give a share, as 0.8.")
+        if pairs > MOST_PAIRS:
+            raise EvaluationError(f"pij power: --pairs: found {pairs}; allowed: 1 to {MOST_PAIRS:,}. Ask for fewer.")
+        if first == second:
+            raise EvaluationError(
+                f"pij power: --second: found {second:g}, as --first; allowed: another rate. Nothing finds a difference "
+                "that is not there: give the smallest one that matters."
+            )
         question = Question(first, second, stability, agreement, LEVEL / pairs).checked()
         found: dict[str, float | int | None] = {
             "techniques_needed": techniques_needed(question, repetitions, wanted),
@@ -200,7 +208,7 @@ def power(
             more = found["repetitions_needed"]
             typer.echo(f"{techniques} techniques find it with {found['power']:.0%}.")
             typer.echo(
-                f"With {more} execution(s) of each they find it with {wanted:.0%}."
+                f"With {more} execution(s) of each they find it with {wanted:.0%} or more."
                 if more is not None
                 else "More repetitions of these techniques would not be enough: techniques differ, not only runs."
             )

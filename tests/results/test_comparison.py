@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import nct, t
 
 from pipelines.statistics_command import _interval
 from results.comparison import contrast_rates
@@ -12,7 +13,7 @@ from results.errors import EvaluationError
 from results.grid import make_grids
 from results.measures import Cost, Estimate
 from results.measures_page import said
-from results.power import Question, detectable_difference, power, repetitions_needed, techniques_needed
+from results.power import LEVEL, Question, detectable_difference, power, repetitions_needed, techniques_needed, variance
 from results.ranks import DEFAULT_WEIGHTS, place_limits, rank, read_weights, vectors
 from results.reading import Book, ledgers_of, read_book, require_same
 from results.recognition import gaps
@@ -199,6 +200,21 @@ def test_products_of_classes_that_share_no_step_are_not_compared(book):
     assert (found.conclusion, found.reason, found.difference.value) == (
         "not_comparable", "no execution is valid for both", None,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("techniques", [2, 5, 30, 400])
+def test_power_is_that_of_the_noncentral_t(techniques):
+    question = Question(0.7, 0.5, 0.8, 0.3, LEVEL)
+    away, limit = 0.2 * (techniques / variance(question, 3)) ** 0.5, t.ppf(1 - LEVEL / 2, techniques - 1)
+    expected = nct.sf(limit, techniques - 1, away) + nct.cdf(-limit, techniques - 1, away)
+    assert power(question, techniques, 3) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_difference_of_many_standard_errors_is_found_with_one_repetition():
+    """scipy's noncentral t is no number there, and no number is less than any power: 54 were asked for."""
+    question = Question(0.7, 0.5, 0.8, 0.3, LEVEL)
+    assert [power(question, 1000, repetitions) for repetitions in (1, 2, 10, 100)] == pytest.approx([1.0] * 4)
+    assert repetitions_needed(question, 1000, 0.8) == 1
 
 
 def test_power_grows_with_techniques_and_repetitions_only_as_far_as_techniques_agree():
