@@ -32,8 +32,6 @@ from results.stopping import by_rule
 from results.summary import Latency, RateLine
 from results.volume import Tally, false_positives_per_hour, volume
 
-JUDGED = (TrialStatus.COMPLETED,)
-
 
 @dataclass(frozen=True)
 class TrialRows:
@@ -92,7 +90,11 @@ def contrast(campaign: Campaign, trials: Sequence[TrialRows], assessed: Mapping[
     ledgers = {
         arm: one.ledger for arm, one in assessed.items() if one.measures is not None and one.ledger.applicable.any()
     }
-    watched = {one.trial.trial_id: watched_s(one.trial, one.steps) for one in trials if one.trial.status in JUDGED}
+    watched = {
+        one.trial.trial_id: watched_s(one.trial, one.steps)
+        for one in trials
+        if one.trial.status is TrialStatus.COMPLETED
+    }
     found = compare(ledgers, watched, {arm: cores(assessed[arm]) for arm in ledgers})
     if found is None or campaign.stopping is None:
         return found
@@ -141,7 +143,7 @@ def _measures(
     uncounted: frozenset[str],
     undisturbed: Mapping[int, Sequence[StepExecution]],
 ) -> ArmMeasures:
-    judged = [one for one in ones if one.trial.status in JUDGED]
+    judged = [one for one in ones if one.trial.status is TrialStatus.COMPLETED]
     counted = [(one.trial, one.steps, one.tally) for one in judged]
     j, accuracy = youden(ledger)
     return ArmMeasures(

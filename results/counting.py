@@ -59,7 +59,6 @@ class Counting:
     def __init__(self, alert: bool, steps: int) -> None:
         """For the alerts or the telemetry of a trial with so many steps."""
         self._alert = alert
-        self._times: Times | None = None
         self._rows: list[Ints] = []
         self._steps: list[Ints] = []
         self._ids: list[pa.Array] = []
@@ -77,7 +76,6 @@ class Counting:
 
         What repeats an earlier record counts for nothing more.
         """
-        self._times = times
         place = slice(batch.first, batch.first + batch.size)
         fresh = (times.irregular[place] & Irregular.REPEATED) == 0
         counts = claims.meets | ((claims.evidence != TIME) if self._alert else False)
@@ -99,12 +97,12 @@ class Counting:
         if self._alert:
             self._note_said(batch, rows, steps, evidence)
 
-    def steps(self) -> dict[int, StepEvidence]:
+    def steps(self, times: Times) -> dict[int, StepEvidence]:
         """Step -> its evidence; steps without any are left out."""
-        if self._times is None or not any(map(len, self._rows)):
+        if not any(map(len, self._rows)):
             return {}
         rows, steps = np.concatenate(self._rows), np.concatenate(self._steps)
-        moments = self._times.moment[rows]
+        moments = times.moment[rows]
         order = np.lexsort((moments, steps)) if self._alert else np.argsort(steps, kind="stable")
         ids = pa.concat_arrays(self._ids).take(pa.array(order))
         rows, steps = rows[order], steps[order]
@@ -112,10 +110,10 @@ class Counting:
         bounds = [*first.tolist(), len(order)]
         if not self._alert:
             return self._telemetry(there, bounds, ids)
-        timed = np.flatnonzero(self._times.timed[rows])
+        timed = np.flatnonzero(times.timed[rows])
         has_time, place = np.unique(steps[timed], return_index=True)
         earliest = dict(zip(has_time.tolist(), rows[timed[place]].tolist(), strict=True))
-        return self._alerts(there, bounds, ids, earliest, self._times)
+        return self._alerts(there, bounds, ids, earliest, times)
 
     def _telemetry(self, steps: Ints, bounds: Sequence[int], ids: pa.Array) -> dict[int, StepEvidence]:
         found = {}

@@ -102,9 +102,9 @@ def judge_sealed(
     attributor = Attributor(lend(steps, trial.seed), trial.node_names, trial.latency_s)
     alerts = score_file(folder / "alerts.parquet", trial, attributor, names, write, alert=True)
     telemetry = score_file(folder / "telemetry.parquet", trial, attributor, names, write, alert=False)
-    evidence = {attributor.steps[number].step_id: one for number, one in alerts.evidence.items()}
+    evidence = {attributor.names[number]: one for number, one in alerts.evidence.items()}
     for number, one in telemetry.evidence.items():
-        step_id = attributor.steps[number].step_id
+        step_id = attributor.names[number]
         own = evidence.get(step_id, StepEvidence())
         evidence[step_id] = replace(own, telemetry=one.telemetry, telemetry_kind=one.telemetry_kind)
     return Judged(
@@ -148,10 +148,10 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
             _note_canaries(batch, times, found)
         for job in jobs:
             job.result()
-    steps = [*(step.step_id for step in attributor.steps), None]
+    steps = [*attributor.names, None]
     for status, step in zip(*(places.tolist() for places in np.nonzero(numbers)), strict=True):
         found.statuses[STATUSES[status], steps[step]] = int(numbers[status, step])
-    found.evidence = counting.steps()
+    found.evidence = counting.steps(times)
     found.windows = windows.share() if alert else None
     found.quality = counted(times.irregular, techniques, times.zones_s)
     return found

@@ -46,6 +46,9 @@ class Curve:
     every_share: Floats
     before: float
     """Lower limit before the first event, when nobody has been alerted on."""
+    alone: Floats
+    """Lower limits each of which holds with 95 % by itself."""
+    alone_before: float
 
 
 def observed_until_ns(trial: Trial) -> int:
@@ -115,14 +118,13 @@ def survival(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp
         empty = tuple(Quantile(share=q, estimate=_seconds(None, None, None, 0, why)) for q in QUANTILES)
         return Survival(events=0, censored=int(times.size), quantiles=empty, curve=(), fastest_s=None, slowest_s=None)
     found = curve(times, events, clusters)
-    lower = curve(times, events, clusters, ONE_SIDED)
     used = int(np.unique(clusters).size)
     step = max(1, -(-found.times.size // POINTS))
     shown = sorted({*range(0, found.times.size, step), found.times.size - 1})
     return Survival(
         events=int(events.sum()),
         censored=int((~events).sum()),
-        quantiles=tuple(Quantile(share=q, estimate=_quantile(found, lower, q, used)) for q in QUANTILES),
+        quantiles=tuple(Quantile(share=q, estimate=_quantile(found, q, used)) for q in QUANTILES),
         curve=tuple(
             CurvePoint(
                 seconds=rounded(found.times[i]) or 0.0, share=rounded(found.share[i]) or 0.0,
@@ -164,29 +166,28 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     sizes = np.bincount(where).astype(float)
     influence = share * (np.cumsum(sums, axis=1) - (sizes[:, None] - np.cumsum(gone, axis=1)) * passed)
     variance = (influence**2).sum(axis=0) * names.size / max(1, names.size - 1)
-    left = np.ones(moments.size) if sizes.max() <= 1 else learnt(freedom(influence), confidence)
-    size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1), left)
-    low, high = wilson_limits(share, size, normal(confidence))
-    before = wilson_limits(np.ones(1), np.array([sizes.sum() ** 2 / (sizes**2).sum()]), normal(confidence))[0]
-    return Curve(moments, share, low, high, every, every_share, float(before[0]))
+
+    def limits(level: float) -> tuple[Floats, Floats, float]:
+        """Lower and upper ones, and the lower one before the first event."""
+        left = np.ones(moments.size) if sizes.max() <= 1 else learnt(freedom(influence), level)
+        size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1), left)
+        low, high = wilson_limits(share, size, normal(level))
+        before = wilson_limits(np.ones(1), np.array([sizes.sum() ** 2 / (sizes**2).sum()]), normal(level))[0]
+        return low, high, float(before[0])
+
+    low, high, before = limits(confidence)
+    alone, _high, alone_before = limits(ONE_SIDED)
+    return Curve(moments, share, low, high, every, every_share, before, alone, alone_before)
 
 
-def _quantile(found: Curve, lower: Curve, share: float, techniques: int) -> Estimate:
-    """Where the curve falls to 1 - share, and where its limits do.
-
-    Args:
-        found: the curve.
-        lower: the same with limits each of which holds in 95 of 100 campaigns by itself. Where there is no upper limit,
-            the lower one is its.
-        share: of the quantile.
-        techniques: how many.
-    """
+def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
+    """Where the curve falls to 1 - share, and where its limits do; the lower one alone, where there is no upper one."""
     left = 1 - share + 1e-12
     reason: str | None = None
     value = _first(found.every, found.every_share <= left)
     high = _crossing(found.times, found.high, 1.0, left)
-    own = lower if high is None else found
-    low = _crossing(own.times, own.low, own.before, left)
+    line, before = (found.low, found.before) if high is not None else (found.alone, found.alone_before)
+    low = _crossing(found.times, line, before, left)
     if low == found.times[0]:
         low = 0.0  # already at the first alert; before it, nothing says how much earlier
     if value is not None:

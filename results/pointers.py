@@ -50,7 +50,7 @@ class Pointers:
         self._starts = np.array([step.started_ns or 0 for step in steps], dtype=np.int64) - CLOCK_SLACK_NS
         self.node_of = {name: node for node, names in node_names.items() for name in (*names, node)}
         self._objects = _objects_of(steps)
-        self._named = {kind: _Named(steps_of) for kind, steps_of in self._objects.items()}
+        self._named = {kind: _Named(self._objects[kind]) for kind in ("user", "connection", "url")}
         self._inside: dict[str, tuple[int, ...]] = {}
         self._containers: dict[str, list[int]] = {}
         self._on_node: dict[str, list[int]] = {}
@@ -117,9 +117,9 @@ class Pointers:
         return tuple(steps) if len(steps) == 1 else ()
 
     def _ask_named(self, coded: Codes, number: int, begun: Ints) -> Answers:
-        if number == FILE and self._objects["directory"]:
+        if number == FILE:
             return _ask_texts(coded, self._by_path, begun)
-        return self._named[{FILE: "file", URL: "url", USER: "user"}.get(number, "connection")].ask(coded, begun)
+        return self._named[{URL: "url", USER: "user"}.get(number, "connection")].ask(coded, begun)
 
     def _by_path(self, path: str) -> tuple[int, ...]:
         """Steps that touched the file, or a directory above it."""

@@ -72,7 +72,7 @@ def write_preview(folder: Path, product: str, to: Path) -> tuple[tuple[str, ...]
             f"{folder}: found no summary.json; allowed: a scored campaign. Run `pij score {folder}` first."
         )
     summary = store.read_summary(folder)
-    require_as_scored(folder, {line.trial_id: line.seal for line in summary.trials})
+    require_as_scored(folder, summary.trials)
     known = sorted({arm.product for arm in summary.arms if arm.product})
     if product not in known:
         raise EvaluationError(f"--product: found {product!r}; allowed: {', '.join(known) or 'none'}. Check the id.")

@@ -61,7 +61,7 @@ def publish_campaign(
         )
     with _swapped(destination) as site, tempfile.TemporaryDirectory(prefix="publish-") as scratch:
         scored = store.read_summary(campaign_folder)  # of a version that we read, before anything is copied
-        require_as_scored(campaign_folder, {line.trial_id: line.seal for line in scored.trials})
+        require_as_scored(campaign_folder, scored.trials)
         held_out = store.read_campaign(campaign_folder).held_out
         if differences is None:
             trials = {path.name: store.read_trial(path) for path in store.sealed_trials(campaign_folder)}

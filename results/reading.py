@@ -71,13 +71,10 @@ def read_book(folder: Path) -> Book:
             )
     summary = read_summary(folder)
     campaign = folder / "campaign.json"
-    if not (
-        campaign.is_file() and read_campaign(folder).held_out
-    ):  # of such, what is published is no longer what was sealed
-        sealed = {one.trial_id: one.seal for one in summary.trials}
-        require_as_scored(
-            folder, {name: sealed[name] for name in sealed if (folder / "trials" / name / SEAL).is_file()}
-        )
+    is_held_out = campaign.is_file() and read_campaign(folder).held_out
+    if not is_held_out:  # of such a plan, what is published is no longer what was sealed
+        sealed = [line for line in summary.trials if (folder / "trials" / line.trial_id / SEAL).is_file()]
+        require_as_scored(folder, sealed)
     trials: dict[str, Trial] = {}
     watched: dict[str, Mapping[str, float]] = {}
     for line in summary.trials:
@@ -120,7 +117,7 @@ def require_distinct(books: Sequence[Book]) -> None:
     for book in books:
         seals = tuple(sorted(line.seal for line in book.summary.trials))
         first = seen.setdefault(seals, book)
-        if first is not book and first.folder is not None and book.folder is not None:
+        if first is not book:
             raise EvaluationError(
                 f"{book.folder}: found the trials of {first.folder} again; allowed: each campaign once, as an arm "
                 "that is held against itself only costs the others their level. Leave one out."

@@ -5,10 +5,14 @@ The root is the SHA-256 of the sorted lines `<name> <sha256 of the file>`.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from results.errors import SealError
+
+if TYPE_CHECKING:
+    from results.summary import TrialLine
 
 SEAL = "seal.json"
 
@@ -64,22 +68,22 @@ def verify_seal(folder: Path) -> str:
     return root
 
 
-def require_as_scored(folder: Path, seals: Mapping[str, str]) -> None:
+def require_as_scored(folder: Path, trials: Iterable["TrialLine"]) -> None:
     """Refuse a campaign whose trials are not what was sealed, or not what was scored.
 
     Args:
         folder: the campaign's.
-        seals: trial id -> root hash that its scores were made from.
+        trials: as its summary has them, each with the root hash that its scores were made from.
 
     Raises:
         SealError: names the trial, and what has changed.
     """
-    for name, scored in seals.items():
-        place = folder / "trials" / name
-        if place.is_dir() and (found := verify_seal(place)) != scored:
+    for line in trials:
+        place = folder / "trials" / line.trial_id
+        if place.is_dir() and (found := verify_seal(place)) != line.seal:
             raise SealError(
-                f"{place / SEAL}: root: found {found[:16]}; allowed: {scored[:16]}, from which the scores were made. "
-                "Restore the trial, or score the campaign again: `pij score`."
+                f"{place / SEAL}: root: found {found[:16]}; allowed: {line.seal[:16]}, from which the scores "
+                "were made. Restore the trial, or score the campaign again: `pij score`."
             )
 
 

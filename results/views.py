@@ -14,7 +14,6 @@ from results.wording_reasons import reason_words
 
 HEADLINE_METRICS = ("visible", "prevented", "alerted", "logged")
 OUTCOME_ORDER = tuple(outcome.value for outcome in Outcome)
-_JUDGED = (TrialStatus.COMPLETED,)
 _BLANKS = (Outcome.INVALID, Outcome.DISRUPTED, Outcome.NOT_APPLICABLE)
 _ANCHOR = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -157,7 +156,7 @@ def _sign(
             return Sign("–", "control", f"{where}: {say['kind.placebo']}", href)
         return Sign(say[f"sign.{effect}"], f"control {effect}", f"{where}: {say[f'control.{effect}']}", href)
     cell = cells.get((trial.trial_id, step.step_id))
-    if cell is None or (trial.status not in _JUDGED and cell.outcome is Outcome.INVALID):
+    if cell is None or (trial.status is not TrialStatus.COMPLETED and cell.outcome is Outcome.INVALID):
         reason = f"{say[f'status.{trial.status.value}']} – {trial.reason or (cell.reason if cell else '')}"
         return Sign(say["sign.no_trial"], "no-trial", f"{where}: {reason}", href)
     mark, css, text = sign_of(cell.outcome, cell.category, step.kind, language)
@@ -255,7 +254,7 @@ def _single_blanks(summary: Summary, effects: Effects, language: str) -> Iterabl
     grouped: dict[tuple[str, Outcome, str], list[Cell]] = {}
     for cell in summary.cells:
         step, trial = steps[cell.step_id], trials[cell.trial_id]
-        if trial.arm_key == CONTROL or step.invalid is not None or trial.status not in _JUDGED:
+        if trial.arm_key == CONTROL or step.invalid is not None or trial.status is not TrialStatus.COMPLETED:
             continue
         if cell.outcome in _BLANKS:
             grouped.setdefault((cell.arm_key, cell.outcome, cell.reason), []).append(cell)
