@@ -50,6 +50,8 @@ CASES = (
     tests.PowerCase(Question(0.6, 0.45, stability=0.3), 40, 4),
     tests.PowerCase(Question(0.5, 0.2, agreement=0.0), 25, 1),
     tests.PowerCase(Question(0.3, 0.1, agreement=0.6), 40, 3),
+    tests.PowerCase(Question(0.8, 0.5, agreement=-0.2), 15, 3),
+    tests.PowerCase(Question(0.6, 0.5, stability=0.5), 150, 2),
 )
 
 
@@ -177,7 +179,7 @@ def _stopped(world: World, other: float, rule: Rule, random: Generator) -> dict[
 
 def power_tasks() -> list[Task]:
     """Questions, and whether the test answers them as often as the helper says."""
-    return [Task("power", power_name(case), partial(_found, case)) for case in CASES]
+    return [Task("power", power_name(case), partial(_found, case), 5) for case in CASES]
 
 
 def _found(case: tests.PowerCase, random: Generator) -> dict[str, bool | None]:

@@ -147,7 +147,7 @@ def copula_for(question: Question) -> float:
         b = beta_of(norm.cdf(other), question.second, question.stability)
         return float(np.corrcoef(a, b)[0, 1])
 
-    low, high = 0.0, 0.999
+    low, high = (0.0, 0.999) if question.agreement >= 0 else (-0.999, 0.0)
     for _ in range(12):
         middle = (low + high) / 2
         low, high = (middle, high) if reached(middle) < question.agreement else (low, middle)

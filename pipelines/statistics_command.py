@@ -69,7 +69,7 @@ def compare(
         print_table(header, [_contrast_row(one) for one in contrasts])
         for name, tests in found.overall.items():
             if tests and metric in (None, name):
-                shown = ", ".join(f"{test.name} p {test.p_value:.4f}" for test in tests)
+                shown = ", ".join(f"{test.name} p {_p(test.p_value)}" for test in tests)
                 typer.echo(f"{name}, all arms alike? {shown}")
 
 
@@ -144,7 +144,7 @@ def gap(
             [
                 [
                     one.arm_key, _share(one.public), _share(one.variants), _interval(one.gap), len(one.techniques),
-                    "–" if one.p_value is None else f"{one.p_value:.4f}", WORDS[one.conclusion],
+                    _p(one.p_value), WORDS[one.conclusion],
                 ]
                 for one in found
             ],
@@ -228,6 +228,12 @@ def _books(campaigns: list[str]) -> "list[Book]":
     return books
 
 
+def _p(value: float | None) -> str:
+    from results.permutation import shown_p
+
+    return "–" if value is None else shown_p(value)
+
+
 def _contrast_row(one: "Contrast") -> list[str]:
     words = {"first": f"{one.first} is ahead", "second": f"{one.second} is ahead"}
     result = words.get(one.conclusion) or WORDS[one.conclusion]
@@ -235,7 +241,7 @@ def _contrast_row(one: "Contrast") -> list[str]:
         result += f" (could show {one.detectable:.0%})"
     return [
         one.metric, one.first, one.second, _interval(one.difference), str(one.n),
-        f"{one.first_only}/{one.second_only}", "–" if one.p_holm is None else f"{one.p_holm:.4f}",
+        f"{one.first_only}/{one.second_only}", _p(one.p_holm),
         f"{result}: {one.reason}" if one.reason else result,
     ]  # fmt: skip
 

@@ -31,6 +31,8 @@ METHOD = (
     "same executions; Agresti and Min's half pairs, effective number of pairs from a cluster bootstrap over "
     "techniques, less for Student's t"
 )
+SMALLEST = 1e-6
+"""P-values are rounded to so much, and none is 0."""
 
 
 def compare(
@@ -221,4 +223,4 @@ def _estimate(found: Difference, techniques: int) -> Estimate:
 
 
 def _p(value: float) -> float:
-    return rounded(value) or 0.0
+    return max(SMALLEST, rounded(value) or 0.0)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from results.contrasts import Comparison, Contrast
 from results.measures_page import number, said
 from results.pages import TEMPLATES
+from results.permutation import shown_p
 from results.printable import printable, script_data
 from results.ranks import WEIGHED
 from results.summary import Summary
@@ -127,4 +128,4 @@ def _pair(one: Contrast, names: Mapping[str, str], say: Mapping[str, str]) -> Pa
 
 
 def _p(value: float | None) -> str:
-    return "–" if value is None else "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+    return "–" if value is None else shown_p(value)

@@ -1,6 +1,6 @@
 """Tests whose level holds by construction: what would the difference be if the products' names were exchanged?
 
-No test here assumes a distribution; each enumerates or draws the exchanges that its null hypothesis allows.
+No test here assumes a distribution; each counts or draws the exchanges that its null hypothesis allows.
 """
 
 from functools import lru_cache
@@ -12,7 +12,10 @@ from results import confidence
 from results.confidence import SEED, Floats
 
 ENUMERATED = 14
-"""Up to so many techniques that differ, every exchange is counted; beyond, `RESAMPLES` are drawn."""
+"""Up to so many techniques that differ, every exchange is counted whatever they differ by."""
+WHOLE = 1_000_000
+"""Whole differences (hits) whose sizes add up to no more are counted, too, however many they are; else `RESAMPLES`
+exchanges are drawn."""
 
 
 @lru_cache(maxsize=8)
@@ -49,11 +52,29 @@ def swap_test(differences: Floats) -> float:
     if not told.size:
         return 1.0
     enumerated = told.size <= ENUMERATED
+    if not enumerated and np.abs(told).sum() <= WHOLE and bool((told == np.floor(told)).all()):
+        return _whole_swap_test(told)
     sums = np.abs(_signs(int(told.size)) @ told)
     reached = int((sums >= abs(told.sum()) - 1e-9 * np.abs(told).sum()).sum())
     if enumerated:
         return reached / sums.size
     return (reached + 1) / (sums.size + 1)  # the observed one is one of those drawn
+
+
+def _whole_swap_test(told: Floats) -> float:
+    """The same for whole differences, exactly: by the convolution of what each technique adds to the sum.
+
+    Drawn exchanges left it to their draw whether a p-value that lies at the level is below it.
+    """
+    sizes, counts = np.unique(np.abs(told).astype(np.intp), return_counts=True)
+    total = int((sizes * counts).sum())
+    angles = 2 * np.pi * np.arange((total + 1) // 2 + 1) / (total + 1)
+    spectrum = np.ones(angles.size, dtype=np.complex128)
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        spectrum *= ((1 + np.exp(-1j * size * angles)) / 2) ** count
+    mass = np.clip(np.fft.irfft(spectrum, total + 1), 0.0, None)
+    far = np.abs(2 * np.arange(total + 1) - total) >= abs(float(told.sum()))
+    return float(min(1.0, max(mass[far].sum(), 2.0 ** (1 - told.size))))
 
 
 def mcnemar_exact(first_only: int, second_only: int) -> float:
@@ -157,3 +178,8 @@ def holm(p_values: list[float]) -> list[float]:
     adjusted = np.empty(len(p_values))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return [float(one) for one in adjusted]
+
+
+def shown_p(value: float) -> str:
+    """A p-value for people; none is 0."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"

@@ -39,9 +39,18 @@ def test_exchanging_places_counts_every_exchange():
     assert swap_test(differences) == np.mean([one >= 6 for one in sums])
 
 
-def test_many_techniques_are_drawn_instead_and_never_give_a_p_value_of_nothing():
-    assert swap_test(np.ones(40)) == 1 / 10_001
-    assert swap_test(np.array([1.0, -1.0] * 20)) == pytest.approx(1.0)
+def test_many_whole_differences_are_counted_too():
+    """Drawn exchanges would leave it to the draw whether 0.049 is below 0.05."""
+    assert swap_test(np.array([1.0] * 13 + [-1.0] * 4)) == pytest.approx(mcnemar_exact(13, 4), rel=1e-9)
+    assert swap_test(np.ones(40)) == pytest.approx(2.0**-39, rel=1e-3)
+    differences = np.array([3.0, -1.0, 2.0, 2.0] * 4)
+    sums = [abs(np.dot(signs, differences)) for signs in itertools.product((-1, 1), repeat=16)]
+    assert swap_test(differences) == pytest.approx(np.mean([one >= 24 for one in sums]))
+
+
+def test_many_other_differences_are_drawn_and_never_give_a_p_value_of_nothing():
+    assert swap_test(np.full(40, 0.3)) == 1 / 10_001
+    assert swap_test(np.array([0.3, -0.3] * 20)) == pytest.approx(1.0)
 
 
 def test_products_that_never_differ_have_a_p_value_of_one():
