@@ -23,8 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import known_truth_tests as tests
-from benchmarks.known_truth_coverage import MEASURES
-from benchmarks.known_truth_page import ANY, write_pages
+from benchmarks.known_truth_alone import amount, any_chance, delivered, names, shares
+from benchmarks.known_truth_coverage import alone, delays, sooner, together
+from benchmarks.known_truth_page import ANY, TRIALS, write_pages
+from benchmarks.known_truth_trials import TRIAL_SIZES, first_alert, overhead
 from benchmarks.known_truth_worlds import Generator, World, any_product
 from results import confidence
 from results.power import Question, power
@@ -56,6 +58,14 @@ CASES = (
 
 
 Measure = Callable[[Generator, World], dict[str, bool | None]]
+MEASURES: dict[Measure, int] = {
+    alone: 3, shares: 2, any_chance: 3, names: 2, amount: 2, delays: 20, delivered: 2, together: 3, sooner: 1,
+}  # fmt: skip
+"""What is measured, and how many times as many campaigns of it have a product drawn anew as one with a set truth: few
+products reach the larger quantiles of the delay."""
+FIXED = (alone, delays, together)
+"""What is measured of products with a set sensitivity, too; the others do not go by it, or draw their own truth."""
+BY_TRIALS = (first_alert, overhead)
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Task:
     """One kind of simulated campaign."""
 
     part: str
-    """`coverage`, `error`, `ranks`, `sequential` or `power`."""
+    """`coverage`, `trials` (coverage by number of trials), `error`, `ranks`, `sequential` or `power`."""
     name: str
     """The world, in words."""
     run: Callable[[Generator], dict[str, bool | None]]
@@ -102,6 +112,11 @@ def coverage_tasks() -> list[Task]:
         for name, size in SIZES.items()
         for measure, times in MEASURES.items()
     ]
+    found += [
+        Task(TRIALS, f"{name}; {ANY}", partial(_any_product, measure, size), 2)
+        for name, size in TRIAL_SIZES.items()
+        for measure in BY_TRIALS
+    ]
     worlds = {
         f"{name}; rate {rate:.0%}": (size, rate, alarms)
         for name, size in SIZES.items()
@@ -112,7 +127,7 @@ def coverage_tasks() -> list[Task]:
             techniques=size.techniques, steps=size.steps, repetitions=size.repetitions, sensitivity=rate,
             false_alarms=alarms,
         )  # fmt: skip
-        found += [Task("coverage", name, partial(_flipped, measure, world)) for measure in MEASURES]
+        found += [Task("coverage", name, partial(_flipped, measure, world)) for measure in FIXED]
     return found
 
 
@@ -258,7 +273,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few campaigns; writes nothing")
     parser.add_argument("--campaigns", type=int, default=FULL, help="of each kind")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--only", action="append", default=[], help="coverage, error, ranks, sequential or power")
+    parser.add_argument("--only", action="append", default=[], help="a part, as coverage or power")
     chosen = parser.parse_args()
     began = time.monotonic()
     lines = simulate(QUICK if chosen.quick else chosen.campaigns, chosen.processes, chosen.only)

@@ -1,17 +1,16 @@
 """Whether each 95 % interval holds the truth that was set, campaign by campaign."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from scipy.stats import norm
 
 from benchmarks.known_truth_page import SHARE
-from benchmarks.known_truth_worlds import Generator, World, draw, kin, pair
-from results.comparison import contrast_rates
+from benchmarks.known_truth_worlds import Generator, World, beta_of, draw, kin, pair
+from results.comparison import contrast_delays, contrast_rates
 from results.confidence import Floats, mean_limits, pooled
 from results.grid import make_grids
-from results.latency import survival
+from results.latency import QUANTILES, survival
 from results.ledger import Ledger
 from results.measures import Estimate
 from results.metrics import (
@@ -20,13 +19,18 @@ from results.metrics import (
     left_alone_share,
     macro,
     sensitivity,
+    twins_alerted,
     youden,
 )
+from results.ranks import scores_of, vectors
 from results.recognition import gap
 from results.records import Rate
 from results.stability import stability
 from results.volume import alerts_per_detected, duplicate_share, per_hour
 
+MANY = 1000
+"""Techniques of a campaign that stands for all there are."""
+QUADRATURE = np.linspace(0.0005, 0.9995, 1000)
 Held = dict[str, bool | None]
 """Interval -> whether it holds the truth; None where the metric says that there is none."""
 
@@ -57,6 +61,14 @@ def alpha_truth(world: World) -> float:
     return 1 - redrawn * (1 - world.spread)
 
 
+def same_truth(world: World) -> float:
+    """Chance that a step is given the same answer in every repetition, over all techniques there are."""
+    p, f, n = beta_of(QUADRATURE, world.sensitivity, world.spread), world.flakiness, world.repetitions
+    lasting_yes = p * ((1 - f + f * p) ** n + (f * (1 - p)) ** n)
+    lasting_no = (1 - p) * ((1 - f + f * (1 - p)) ** n + (f * p) ** n)
+    return float((lasting_yes + lasting_no).mean())
+
+
 def alone(random: Generator, world: World) -> Held:
     """Every interval of one arm, on one campaign."""
     campaign = draw(random, world)
@@ -84,13 +96,21 @@ def alone(random: Generator, world: World) -> Held:
             world.noise_per_hour,
         ),
     }
+    found |= {
+        "twins alerted on": holds(twins_alerted(ledger), world.false_alarms),
+        "chance by placebos": holds(chance, world.chance),
+    }
     if world.repetitions > 1:
-        found["stability (alpha)"] = holds(stability(ledger).alpha, alpha_truth(world))
+        agreement = stability(ledger)
+        found["stability (alpha)"] = holds(agreement.alpha, alpha_truth(world))
+        found["same answer in all repetitions"] = holds(agreement.same, same_truth(world))
     return found
 
 
 def delays(random: Generator, world: World) -> Held:
-    """The quantiles of the delay, on one campaign."""
+    """The quantiles of the delay, on one campaign; none is drawn of a product that reaches no quantile."""
+    if delay_truth(world, min(QUANTILES)) is None:
+        return {}
     campaign = draw(random, world)
     found: Held = {}
     for quantile in survival(campaign.times, campaign.events, campaign.clusters).quantiles:
@@ -127,8 +147,11 @@ def together(random: Generator, world: World) -> Held:
     places = kin(random, world.techniques, 0.6)
     public = draw(random, world, np.repeat(places[:, :1], 2, axis=1))
     variants = draw(random, other, np.repeat(places[:, 1:], 2, axis=1))
+    lines = vectors(grids, {})
+    score = scores_of(grids, lines, {"technique": 1.0, "twins_disturbed": -0.5})[0]
     return {
         "paired difference": holds(contrast.difference, truth),
+        "score under weights": holds(score, world.sensitivity - 0.5 * world.false_alarms),
         "recognition gap": holds(gap("a", "detected", public.ledger, variants.ledger).gap, truth),
     } | cost(random, world.repetitions)
 
@@ -145,6 +168,18 @@ def cost(random: Generator, repetitions: int) -> Held:
     return {"cost over the control": low is not None and high is not None and low <= truth <= high}
 
 
-MEASURES: dict[Callable[[Generator, World], Held], int] = {alone: 3, delays: 20, together: 3}
-"""What is measured, and how many times as many campaigns of it have a product drawn anew as one with a set truth: few
-products reach the larger quantiles of the delay."""
+def sooner(random: Generator, world: World) -> Held:
+    """How much more often one arm is sooner; what is true is what a campaign of very many techniques shows."""
+    other = replace(world, sensitivity=world.rival or world.sensitivity, delay_s=2 * world.delay_s)
+    campaigns = pair(random, world, other, 0.5)
+    made = make_grids({name: one.ledger for name, one in zip("ab", campaigns, strict=True)})
+    grids = []
+    for name, one in zip("ab", campaigns, strict=True):
+        times, events = np.full(made[name].times.shape, np.nan), np.zeros(made[name].times.shape, dtype=bool)
+        steps = one.times.size // world.repetitions
+        times[:steps], events[:steps] = one.times.reshape(steps, -1), one.events.reshape(steps, -1)
+        grids.append(replace(made[name], times=times, events=events))
+    first, second = pair(random, replace(world, techniques=MANY), replace(other, techniques=MANY), 0.5)
+    ahead = (first.events & (first.times < second.times)).mean() - (second.events & (second.times < first.times)).mean()
+    found = contrast_delays("a", "b", *grids).difference
+    return {"share on which it is sooner, difference": holds(found, float(ahead))}

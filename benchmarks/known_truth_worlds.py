@@ -101,6 +101,8 @@ class Campaign:
     clusters: NDArray[np.intp]
     noise: NDArray[np.intp]
     """(repetitions,) false alarms that nothing explains."""
+    rates: Floats
+    """(techniques, 2), each technique's sensitivity and share of twins alerted on."""
 
 
 def draw(
@@ -118,11 +120,10 @@ def draw(
     places = kin(random, count, world.kinship) if uniform is None else uniform
     per = random.integers(world.steps[0], world.steps[1] + 1, size=count) if per is None else per
     of_step = np.repeat(np.arange(count), per)
-    detected = answers(
-        random, beta_of(places[:, 0], world.sensitivity, world.spread)[of_step], world.repetitions, world.flakiness
-    )
-    alarmed = answers(
-        random, beta_of(places[:, 1], world.false_alarms, world.spread)[of_step], world.repetitions, world.flakiness
+    means = (world.sensitivity, world.false_alarms)
+    rates = np.stack([beta_of(places[:, i], mean, world.spread) for i, mean in enumerate(means)], axis=1)
+    detected, alarmed = (
+        answers(random, rates[of_step, i], world.repetitions, world.flakiness) for i in range(len(means))
     )
     placebo = random.random((world.placebos, world.repetitions)) < world.chance
     more = random.gamma(4.0, world.duplicates / 4.0, size=count)
@@ -133,19 +134,23 @@ def draw(
     delays = world.delay_s * np.exp(between[of_step][:, None] + within)
     watched = random.uniform(*world.watched_s, size=detected.shape)
     seen = detected & (delays < watched)
-    mean = world.noise_per_hour * world.hours
-    if world.overdispersion > 1:
-        chance = 1 / world.overdispersion
-        noise = random.negative_binomial(mean * chance / (1 - chance), chance, size=world.repetitions)
-    else:
-        noise = random.poisson(mean, size=world.repetitions)
     return Campaign(
         ledger=ledger,
         times=np.where(seen, delays, watched).ravel(),
         events=seen.ravel(),
         clusters=np.repeat(of_step, world.repetitions),
-        noise=noise,
+        noise=noise_of(random, world),
+        rates=rates,
     )
+
+
+def noise_of(random: Generator, world: World) -> NDArray[np.intp]:
+    """(repetitions,) alerts of the attack-free time that nothing explains."""
+    mean = world.noise_per_hour * world.hours
+    if world.overdispersion <= 1:
+        return np.asarray(random.poisson(mean, size=world.repetitions))
+    chance = 1 / world.overdispersion
+    return np.asarray(random.negative_binomial(mean * chance / (1 - chance), chance, size=world.repetitions))
 
 
 def lay_out(

@@ -19,6 +19,7 @@ from results.metrics import (
     chance_share,
     clustered,
     left_alone_share,
+    likeness,
     rate_lines,
     sensitivity,
     technique_lines,
@@ -30,7 +31,7 @@ from results.records import Campaign, Rate, ResourceSample, StepExecution, Trial
 from results.stability import stability
 from results.stopping import by_rule
 from results.summary import Latency, RateLine
-from results.volume import Tally, false_positives_per_hour, volume
+from results.volume import Tally, ambiguous_share, false_positives_per_hour, volume
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Assessment:
     rates: tuple[RateLine, ...]
     twins_alerted: Rate
     chance: Rate
+    ambiguous: Rate
     latency: Latency
     measures: ArmMeasures | None
 
@@ -119,9 +121,10 @@ def _assess_arm(
     repetitions = {one.trial.trial_id: one.trial.repetition for one in ones}
     ledger = make_ledger([v for one in ones for v in one.verdicts], repetitions, cluster_of, common)
     chance = chance_share(ledger)
+    ambiguous = ambiguous_share([one.tally for one in ones], cluster_of)
     if ones[0].trial.product is None:
-        return Assessment(ledger, (), twins_alerted(ledger), chance, Latency.empty(), None)
-    measures = _measures(ledger, ones, controls, objective, uncounted, undisturbed)
+        return Assessment(ledger, (), twins_alerted(ledger), chance, ambiguous, Latency.empty(), None)
+    measures = _measures(ledger, ones, cluster_of, controls, objective, uncounted, undisturbed)
     product, delivery = measures.delays.product, measures.delays.delivery
     latency = Latency(
         detected=product.events,
@@ -132,12 +135,14 @@ def _assess_arm(
         delivery_median_s=delivery.quantiles[0].estimate.value,
         untimed=product.untimed,
     )
-    return Assessment(ledger, rate_lines(ledger, chance), twins_alerted(ledger), chance, latency, measures)
+    rates = rate_lines(ledger, chance)
+    return Assessment(ledger, rates, twins_alerted(ledger), chance, ambiguous, latency, measures)
 
 
 def _measures(
     ledger: Ledger,
     ones: Sequence[TrialRows],
+    cluster_of: Mapping[str, str],
     controls: Mapping[int, Usage],
     objective: str | None,
     uncounted: frozenset[str],
@@ -148,13 +153,13 @@ def _measures(
     j, accuracy = youden(ledger)
     return ArmMeasures(
         specificity=left_alone_share(ledger),
-        false_positives_per_hour=false_positives_per_hour(counted),
+        false_positives_per_hour=false_positives_per_hour(counted, cluster_of),
         sensitivity=sensitivity(ledger),
         beyond_class=_beyond_class(ledger),
         youden_j=j,
         balanced_accuracy=accuracy,
         techniques=technique_lines(ledger),
-        volume=volume(ledger, counted),
+        volume=volume(ledger, counted, cluster_of),
         delays=delays(
             ledger,
             {one.trial.trial_id: watched_s(one.trial, one.steps) for one in judged},
@@ -168,7 +173,11 @@ def _measures(
             (one.steps, undisturbed[one.trial.seed]) for one in judged if one.trial.seed in undisturbed
         ),
         stability=stability(ledger),
-        claims=claim_lines(ones[0].trial.claims, ledger.verdicts),
+        claims=claim_lines(
+            ones[0].trial.claims,
+            ledger.verdicts,
+            likeness(ledger, ledger.malicious & ledger.applicable, ledger.metric("detected")),
+        ),
     )
 
 

@@ -4,13 +4,18 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from results.confidence import Floats, mean_limits, rounded
+from results.confidence import Floats, median_limits, rounded
 from results.latency import NANO, UNTIMED, malicious_in_order, observed_until_ns
 from results.ledger import DETECTED
 from results.measures import Chain, ChainLine, Estimate
 from results.metrics import clustered, wilson
 from results.records import Outcome, Rate, StepExecution, Trial, Verdict
 
+METHOD = "median over trials, those without an alert counted as later than any; limits by fractional order statistics"
+FEW_TRIALS = "fewer than six trials: no limits of a median hold with 95 %"
+NO_HIGH = "no upper limit: too many trials without an alert"
+WITHOUT = "trials without an attributed alert: "
+WITHOUT_TIME = "trials without an attributed alert with a time: "
 HAPPENED = (Outcome.PREVENTED, Outcome.ALERTED, Outcome.LOGGED, Outcome.MISSED, Outcome.NOT_APPLICABLE)
 
 
@@ -90,29 +95,30 @@ def _trials_share(decided: Sequence[bool]) -> Rate:
 
 
 def _first(lines: Sequence[ChainLine], found: Sequence[float | None], unit: str) -> Estimate:
-    """Mean over trials if the first alert came in each; else the median, which censored trials leave defined."""
+    """Median over trials, those without an alert later than any; where two are in the middle, between them.
+
+    No mean: a chain's first alert comes at one step or at the next, so that two or three trials that say the same have
+    no spread: Student's interval of 2 to 12 trials held 52 to 85 % of simulated steps, 88 to 92 % of seconds.
+    """
     known = [value for value in found if value is not None]
-    method, reason = "mean over trials with Student's interval", None
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    reason: str | None = None
     untimed = any(line.seen and line.first_step is None for line in lines)
     if not lines:
         reason = "no trial carried out a malicious step"
     elif not known:
         reason = UNTIMED if untimed else "no trial has an attributed alert"
-    elif len(known) < len(found):
-        method = "median over trials, those without an alert counted as later than any"
-        ranked = sorted(known)
-        middle = (len(found) - 1) // 2
-        value = ranked[middle] if middle < len(ranked) else None
-        what = "attributed alert with a time" if untimed else "attributed alert"
-        reason = f"{len(found) - len(known)} of {len(found)} trials have no {what}: no interval"
     else:
-        value, low, high = mean_limits(np.array(known, dtype=float))
-        low = None if low is None else max(0.0, low)
-        reason = "one trial has no spread" if low is None else None
+        ranked = np.array(sorted(known) + [np.inf] * (len(found) - len(known)))
+        lower, upper = float(ranked[(ranked.size - 1) // 2]), float(ranked[ranked.size // 2])
+        value = (lower + upper) / 2 if np.isfinite(upper) else lower
+        low, high = median_limits(ranked)
+        silent = f"{WITHOUT_TIME if untimed else WITHOUT}{len(found) - len(known)} of {len(found)}"
+        why = [FEW_TRIALS] if low is None else [NO_HIGH] if high is None else []
+        reason = "; ".join([*why, *([silent] if len(known) < len(found) else [])]) or None
     return Estimate(
         value=rounded(value), low=rounded(low), high=rounded(high), n=len(found), of="trials", unit=unit,
-        method=method, reason=reason,
+        method=METHOD, reason=reason,
     )  # fmt: skip

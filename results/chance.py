@@ -5,13 +5,15 @@ Both use the seed of the trial, so the same trial gives the same numbers.
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from results.attribution import ATTRIBUTED, UNATTRIBUTED, Attributor, Claims
 from results.columns import Batch
+from results.confidence import Floats, freedom, learnt, normal, rounded, wilson_limits
 from results.intervals import Ints
 from results.ledger import is_applicable
 from results.metrics import wilson
@@ -55,6 +57,12 @@ class RandomWindows:
         return wilson(len(self._alerted), self.number)
 
 
+def windows_share(trials: Iterable[Rate | None]) -> Rate:
+    """The windows of several trials together."""
+    found = [one for one in trials if one is not None]
+    return wilson(sum(one.hits for one in found), sum(one.n for one in found))
+
+
 def naming_luck(verdicts: Sequence[Verdict]) -> Rate:
     """How often the techniques named on one step would have been right on another, of another technique.
 
@@ -64,14 +72,46 @@ def naming_luck(verdicts: Sequence[Verdict]) -> Rate:
     """
     malicious = [one for one in verdicts if one.kind is StepKind.MALICIOUS and one.technique]
     techniques = sorted({one.technique for one in malicious if one.technique})
-    named = [one for one in malicious if one.category is not None and is_applicable(one)]
-    hits = pairs = 0
-    for one in named:
-        others = [other for other in techniques if _family(other) != _family(one.technique or "")]
-        wrong = set(one.wrong_techniques)
-        pairs += len(others)
-        hits += sum(other in wrong or _family(other) in wrong for other in others)
-    return wilson(hits, pairs)
+    place = {name: number for number, name in enumerate(techniques)}
+    hits, pairs = np.zeros((len(techniques), len(techniques))), np.zeros((len(techniques), len(techniques)))
+    ways = Counter((one.technique or "", one.wrong_techniques) for one in malicious if _names(one))
+    for (technique, named), times in ways.items():
+        wrong = set(named)
+        others = [other for other in techniques if _family(other) != _family(technique)]
+        pairs[place[technique], [place[other] for other in others]] += times
+        right = [place[other] for other in others if other in wrong or _family(other) in wrong]
+        hits[place[technique], right] += times
+    return _of_pairs(hits, pairs)
+
+
+def _names(one: Verdict) -> bool:
+    return one.category is not None and is_applicable(one)
+
+
+def _of_pairs(hits: Floats, pairs: Floats) -> Rate:
+    """A share over pairs of techniques, (named on, named) each: a pair says little that others don't say.
+
+    The variance is the jackknife's over techniques, each left out both as the one named on and as the one named, after
+    J. N. Arvesen, "Jackknifing U-statistics", Annals of Mathematical Statistics 40 (1969).
+    """
+    total, n = float(hits.sum()), float(pairs.sum())
+    named_on = float((pairs.sum(axis=1) > 0).sum())
+    if n == 0 or named_on < 1:
+        return wilson(0, 0)
+    value, count = total / n, hits.shape[0]
+    own, of = hits.sum(axis=0) + hits.sum(axis=1), pairs.sum(axis=0) + pairs.sum(axis=1)
+    rest = np.where(n > of, n - of, 1.0)
+    without = np.where(n > of, (total - own) / rest, value)
+    variance = float(((without - without.mean()) ** 2).sum()) * (count - 1) / count
+    size = named_on  # where nothing can be seen to vary, a technique says one thing
+    if variance > 0:
+        left = float(learnt(freedom((without - without.mean())[:, None]))[0])
+        size = min(n, max(1.0, left * value * (1 - value) / variance))
+    low, high = wilson_limits(np.array([value]), np.array([size]), normal())
+    return Rate(
+        hits=round(total), n=round(n), value=rounded(value), low=rounded(low[0]), high=rounded(high[0]),
+        method="effective number of pairs, from a jackknife over techniques, in Wilson's form", clusters=count,
+    )  # fmt: skip
 
 
 def _family(technique: str) -> str:

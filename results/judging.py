@@ -51,6 +51,8 @@ class FileScore:
     evidence: dict[int, StepEvidence] = field(default_factory=dict)
     canaries: list[tuple[int | None, int]] = field(default_factory=list)
     """(own time, receipt) of each observation that answers a canary, in ns."""
+    fits: Counter[str] = field(default_factory=Counter)
+    """Step id -> number of observations that fit it and others equally well, each at the first of them."""
     quality: DataQuality | None = None
     windows: Rate | None = None
     """Random windows of the time without an attack on which an alert fell."""
@@ -73,6 +75,8 @@ class Judged:
     telemetry_quality: DataQuality
     windows: Rate | None
     """Random windows of the time without an attack on which an alert fell."""
+    fits: Mapping[str, int]
+    """Step id -> number of alerts that fit it and others equally well, each at the first of them."""
 
 
 def judge_sealed(
@@ -118,6 +122,7 @@ def judge_sealed(
         alerts.quality or counted(np.zeros(0, dtype=np.int64), {}, {}),
         telemetry.quality or counted(np.zeros(0, dtype=np.int64), {}, {}),
         alerts.windows,
+        alerts.fits,
     )
 
 
@@ -144,6 +149,8 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
             counting.add(batch, claims, times)
             windows.note(batch, claims, moments)
             np.add.at(numbers, (claims.status, claims.step), 1)
+            for case, count in zip(*np.unique(claims.case[claims.case >= 0], return_counts=True), strict=True):
+                found.fits[attributor.names[claims.cases[case][0]]] += int(count)
             _note_techniques(batch, names, techniques)
             _note_canaries(batch, times, found)
         for job in jobs:

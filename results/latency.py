@@ -10,7 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.confidence import Floats, effective_size, freedom, learnt, normal, rounded, wilson_limits
+from results.confidence import (
+    CONFIDENCE,
+    Floats,
+    effective_size,
+    falls_to,
+    freedom,
+    learnt,
+    normal,
+    rounded,
+    wilson_limits,
+)
 from results.ledger import DETECTED, Ledger
 from results.measures import ClockOffset, CurvePoint, Delays, Estimate, Quantile, Survival
 from results.records import Canary, StepExecution, StepKind, Trial
@@ -19,6 +29,7 @@ NANO = 1_000_000_000
 NO_ALERT = "there was no alert"
 NO_ALERT_WITHIN = "there was no alert on a step that its class can see"
 UNTIMED = "alerted, but the product gives its alerts no time"
+TOO_FEW = "too few alerts for limits that hold with 95 %"
 QUANTILES = (0.5, 0.75, 0.9)
 ONE_SIDED = 0.90
 """The confidence of two limits each of which holds with 95 % by itself."""
@@ -26,9 +37,8 @@ POINTS = 40
 MOMENTS = 1000
 """A curve with more events has its limits at so many of them."""
 METHOD = (
-    "Kaplan-Meier; where the interval of the curve, between alerts in proportion, holds the quantile's share, "
-    "variance robust to techniques, effective size less for Student's t, Wilson's form; without an upper limit a lower "
-    "limit of 95 % by itself"
+    "Kaplan-Meier; limits by fractional order statistics with the curve's effective size (variance robust to "
+    "techniques, less for Student's t); without an upper limit a lower limit of 95 % by itself"
 )
 
 
@@ -44,11 +54,12 @@ class Curve:
     every: Floats
     """All event times."""
     every_share: Floats
-    before: float
-    """Lower limit before the first event, when nobody has been alerted on."""
+    earlier: Floats
+    """Not yet just before each time."""
+    size: Floats
+    """Effective number of executions about each time."""
     alone: Floats
-    """Lower limits each of which holds with 95 % by itself."""
-    alone_before: float
+    """The same where one limit alone holds with 95 %."""
 
 
 def observed_until_ns(trial: Trial) -> int:
@@ -167,53 +178,55 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     influence = share * (np.cumsum(sums, axis=1) - (sizes[:, None] - np.cumsum(gone, axis=1)) * passed)
     variance = (influence**2).sum(axis=0) * names.size / max(1, names.size - 1)
 
-    def limits(level: float) -> tuple[Floats, Floats, float]:
-        """Lower and upper ones, and the lower one before the first event."""
+    def sizes_for(level: float) -> Floats:
         left = np.ones(moments.size) if sizes.max() <= 1 else learnt(freedom(influence), level)
-        size = effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1), left)
-        low, high = wilson_limits(share, size, normal(level))
-        before = wilson_limits(np.ones(1), np.array([sizes.sum() ** 2 / (sizes**2).sum()]), normal(level))[0]
-        return low, high, float(before[0])
+        return effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1), left)
 
-    low, high, before = limits(confidence)
-    alone, _high, alone_before = limits(ONE_SIDED)
-    return Curve(moments, share, low, high, every, every_share, before, alone, alone_before)
+    size = sizes_for(confidence)
+    low, high = wilson_limits(share, size, normal(confidence))
+    earlier = np.concatenate(([1.0], every_share))[shown]
+    return Curve(
+        moments, share, low, high, every, every_share, earlier, _about(size), _about(sizes_for(ONE_SIDED))
+    )  # fmt: skip
+
+
+def _about(size: Floats) -> Floats:
+    """Sizes about each step of a curve: the mean of those before and after it."""
+    return np.asarray((np.concatenate((size[:1], size[:-1])) + size) / 2)
 
 
 def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
     """Where the curve falls to 1 - share, and where its limits do; the lower one alone, where there is no upper one."""
-    left = 1 - share + 1e-12
     reason: str | None = None
-    value = _first(found.every, found.every_share <= left)
-    high = _crossing(found.times, found.high, 1.0, left)
-    line, before = (found.low, found.before) if high is not None else (found.alone, found.alone_before)
-    low = _crossing(found.times, line, before, left)
+    value = _first(found.every, found.every_share <= 1 - share + 1e-12)
+    high = _crossing(found, found.size, share, (1 - CONFIDENCE) / 2)
+    size, level = (found.alone, ONE_SIDED) if high is None else (found.size, CONFIDENCE)
+    low = _crossing(found, size, share, (1 + level) / 2)
     if low == found.times[0]:
-        low = 0.0  # already at the first alert; before it, nothing says how much earlier
+        low = None if high is None else 0.0  # at the first alert; before it, nothing says how much earlier
     if value is not None:
-        low, high = value if low is None else min(low, value), None if high is None else max(high, value)
+        low, high = None if low is None else min(low, value), None if high is None else max(high, value)
     if value is None:
         reason = "fewer were alerted on before the observation ended"
+    elif low is None:
+        reason = TOO_FEW
     elif high is None:
         reason = "no upper limit: the curve's own does not come down that far; 95 % that it is not below the lower one"
     return _seconds(value, low, high, techniques, reason)
 
 
-def _crossing(times: Floats, line: Floats, before: float, left: float) -> float | None:
-    """When a line of limits falls to `left`, between two alerts in proportion.
+def _crossing(found: Curve, size: Floats, share: float, chance: float) -> float | None:
+    """When the chance that the quantile lies later falls to a value, between two alerts in proportion.
 
-    At an alert the line is taken half-way down its step, since few alerts make steep steps: the limits of a quantile by
-    whole steps hold too often. Source: the interpolated order statistics of T. P. Hettmansperger and S. J. Sheather,
-    "Confidence intervals based on interpolated order statistics", Statistics & Probability Letters 4 (1986).
+    Of n independent delays the k-th is later than the quantile of `share` with the chance that a Beta(k, n - k + 1)
+    number is above it; k is n times the share alerted on by then, n - k + 1 n times that not alerted on just before.
+    Source: A. D. Hutson, "Calculating nonparametric confidence intervals for quantiles using fractional order
+    statistics", Journal of Applied Statistics 26 (1999); here with censored delays and an effective n.
     """
-    middle = (np.concatenate(([before], line[:-1])) + line) / 2
-    if not (middle <= left).any():
-        return None
-    after = int(np.argmax(middle <= left))
-    if after == 0:
-        return float(times[0])
-    passed = (middle[after - 1] - left) / (middle[after - 1] - middle[after])
-    return float(times[after - 1] + passed * (times[after] - times[after - 1]))
+    from scipy.special import betainc  # slow to import; only scoring needs it
+
+    later = betainc(np.maximum(size * (1 - found.share), 1e-9), np.maximum(size * found.earlier, 1e-9), share)
+    return falls_to(found.times, later, chance)
 
 
 def _first(times: Floats, holds: NDArray[np.bool_]) -> float | None:

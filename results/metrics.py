@@ -7,6 +7,7 @@ import numpy as np
 from results.confidence import (
     Floats,
     correlation_of,
+    effective_size,
     freedom,
     learnt,
     mover_difference,
@@ -14,13 +15,14 @@ from results.confidence import (
     normal,
     paired_shares,
     pooled,
+    ratio_variance,
     resampled_ratio,
     rounded,
     wilson_limits,
 )
 from results.ledger import BY_ALERT, METRICS, Ledger, Mask
 from results.measures import Estimate, TechniqueLine
-from results.records import Attribution, AttributionStatus, Outcome, Rate, StepKind, Verdict
+from results.records import Rate, StepKind, Verdict
 from results.summary import RateLine
 
 DENOMINATORS = ("applicable", "valid", "common")
@@ -65,6 +67,21 @@ def clustered(hits: Floats, n: Floats) -> list[Rate]:
         )
         for i, count in enumerate(counts)
     ]  # fmt: skip
+
+
+def bunched_share(hits: Floats, n: Floats) -> Rate:
+    """One rate over bunches, (bunches, 1) each, of which there may be very many: see `clustered`."""
+    total = round(float(n.sum()))
+    if total == 0 or float(n.max()) <= 1:
+        return wilson(round(float(hits.sum())), total)
+    value = hits.sum() / total
+    left = learnt(freedom(hits - value * n))
+    size = effective_size(np.array([value]), np.array([ratio_variance(hits, n)]), n, left)
+    low, high = wilson_limits(np.array([value]), size, normal())
+    return Rate(
+        hits=round(float(hits.sum())), n=total, value=rounded(value), low=rounded(low[0]), high=rounded(high[0]),
+        method=CLUSTERED, clusters=hits.shape[0],
+    )  # fmt: skip
 
 
 def macro(hits: Floats, n: Floats) -> list[Rate]:
@@ -228,6 +245,8 @@ def _ends(rate: Rate) -> tuple[float, float, float]:
 def technique_lines(ledger: Ledger) -> tuple[TechniqueLine, ...]:
     """Sensitivity and specificity side by side, technique by technique; steps are what is pooled within one."""
     detected = ledger.metric("detected")
+    attacks, twins = ledger.malicious & ledger.applicable, ledger.benign & ledger.valid
+    alike, twins_alike = likeness(ledger, attacks, detected), likeness(ledger, twins, ledger.left_alone)
     lines = []
     for index, name in enumerate(ledger.clusters):
         if name.startswith("step "):
@@ -236,40 +255,71 @@ def technique_lines(ledger: Ledger) -> tuple[TechniqueLine, ...]:
         lines.append(
             TechniqueLine(
                 technique=name,
-                sensitivity=_by_step(ledger, here & ledger.malicious & ledger.applicable, detected),
-                specificity=_by_step(ledger, here & ledger.benign & ledger.valid, ledger.left_alone),
+                sensitivity=_by_step(ledger, here & attacks, detected, alike),
+                specificity=_by_step(ledger, here & twins, ledger.left_alone, twins_alike),
             )
         )
     return tuple(line for line in lines if line.sensitivity.n or line.specificity.n)
 
 
-def _by_step(ledger: Ledger, rows: Mask, values: Mask) -> Rate:
-    """A rate within one technique. Repetitions of a step are copies: the interval counts each step once."""
-    hits, n = int(values[rows].sum()), int(rows.sum())
-    steps = int(np.unique(ledger.step[rows]).size)
+def likeness(ledger: Ledger, rows: Mask, values: Mask) -> float:
+    """How much more alike repetitions of a step are than answers to different steps of its technique, from 0 to 1.
+
+    1 less the share of pairs of repetitions that disagree over that of pairs of different steps of one technique (of
+    any steps, where no technique has two): the correlation within steps, of all techniques together, since one alone
+    can't tell. 1, copies, where there is nothing to tell it from.
+    """
+    hits, n = ledger.by_step(rows, values)
+    ran = n > 0
+    clusters = np.zeros(len(ledger.steps), dtype=np.intp)
+    clusters[ledger.step[rows]] = ledger.cluster[rows]
+    hits, n, clusters = hits[ran], n[ran], clusters[ran]
+    again = n >= 2
+    if not again.any():
+        return 1.0
+    within = float((2 * hits * (n - hits))[again].sum() / (n * (n - 1))[again].sum())
+    between: float | None = None
+    for groups in (clusters, np.zeros_like(clusters)):
+        yes, all_ = np.bincount(groups, weights=hits), np.bincount(groups, weights=n)
+        pairs = float((all_**2).sum() - (n**2).sum())
+        if between is None and pairs > 0:
+            between = float(2 * (yes * (all_ - yes)).sum() - 2 * (hits * (n - hits)).sum()) / pairs
+    return 1.0 if not between else min(1.0, max(0.0, 1 - within / between))
+
+
+def repeated_share(hits: int, n: int, steps: int, alike: float) -> Rate:
+    """A share over few steps, run n times in all, whose repetitions are alike.
+
+    Source: the design effect 1 + (m - 1) rho of m alike answers (L. Kish, Survey Sampling, 1965), in Wilson's form.
+
+    Args:
+        hits: executions that count.
+        n: executions.
+        steps: that were executed.
+        alike: see `likeness`.
+    """
     if n == 0 or steps == n:
         return wilson(hits, n)
-    share = np.array([hits / n])
-    low, high = wilson_limits(share, np.array([float(steps)]), normal())
+    size = n / (1 + (n / steps - 1) * alike)
+    low, high = wilson_limits(np.array([hits / n]), np.array([size]), normal())
     return Rate(
         hits=hits, n=n, value=hits / n, low=rounded(low[0]), high=rounded(high[0]),
-        method="Wilson's, each step counted once: its repetitions are no independent procedures",
+        method="Wilson's; repetitions count as far as they differ from copies (Kish's design effect, all techniques)",
     )  # fmt: skip
 
 
-def alerted_share(verdicts: Iterable[Verdict], kind: StepKind) -> Rate:
-    """Share of the valid executions of a kind of step to which an alert was attributed, each alone."""
-    chosen = [v for v in verdicts if v.kind is kind and v.outcome is not Outcome.INVALID]
-    return wilson(sum(bool(v.alerts) for v in chosen), len(chosen))
-
-
-def ambiguous_share(attributions: Iterable[Attribution]) -> Rate:
-    """Share of alerts that fitted two or more steps equally well, of those not caused by the evaluation."""
-    alerts = [a for a in attributions if a.alert and a.status is not AttributionStatus.HARNESS]
-    return wilson(sum(a.status is AttributionStatus.AMBIGUOUS for a in alerts), len(alerts))
+def _by_step(ledger: Ledger, rows: Mask, values: Mask, alike: float) -> Rate:
+    """A rate within one technique."""
+    return repeated_share(int(values[rows].sum()), int(rows.sum()), int(np.unique(ledger.step[rows]).size), alike)
 
 
 def wrong_share(verdicts: Iterable[Verdict]) -> Rate:
     """Share of alerted or prevented steps whose counted alerts name a technique that the step does not carry."""
     chosen = [v for v in verdicts if v.kind is StepKind.MALICIOUS and v.evidence_kind and v.alerts]
-    return wilson(sum(bool(v.wrong_techniques) for v in chosen), len(chosen))
+    found: dict[str, list[int]] = {}
+    for one in chosen:
+        sums = found.setdefault(one.technique or f"step {one.step_id}", [0, 0])
+        sums[0] += bool(one.wrong_techniques)
+        sums[1] += 1
+    table = np.array([found[name] for name in sorted(found)], dtype=float).reshape(-1, 2)
+    return clustered(table[:, :1], table[:, 1:])[0]

@@ -102,7 +102,7 @@ def slow_down(pairs: Iterable[tuple[Iterable[StepExecution], Iterable[StepExecut
         both = sorted(with_it.keys() & without.keys())
         if both:
             found.append(float(np.mean([with_it[name] - without[name] for name in both])))
-    return _ratio(found)
+    return ratio_of(found)
 
 
 def _arm(key: str, ours: Mapping[int, Times], control: Mapping[int, Times], titles: Mapping[str, Text]) -> Overhead:
@@ -117,7 +117,7 @@ def _arm(key: str, ours: Mapping[int, Times], control: Mapping[int, Times], titl
                 title=title,
                 without_s=_seconds([control[one][workload] for one in had]),
                 with_s=_seconds([ours[one][workload] for one in had]),
-                ratio=_ratio(list(differences[workload].values())),
+                ratio=ratio_of(list(differences[workload].values())),
             )
         )
     whole = [
@@ -125,14 +125,15 @@ def _arm(key: str, ours: Mapping[int, Times], control: Mapping[int, Times], titl
         for one in both
         if all(one in found for found in differences.values())
     ]
-    return Overhead(arm_key=key, repetitions=tuple(both), together=_ratio(whole), workloads=tuple(lines))
+    return Overhead(arm_key=key, repetitions=tuple(both), together=ratio_of(whole), workloads=tuple(lines))
 
 
 def _seconds(logarithms: Sequence[float]) -> float | None:
     return rounded(math.exp(float(np.mean(logarithms)))) if logarithms else None
 
 
-def _ratio(logarithms: Sequence[float]) -> Estimate:
+def ratio_of(logarithms: Sequence[float]) -> Estimate:
+    """A ratio of times from its logarithm in each repetition."""
     shape = {"n": len(logarithms), "of": "repetitions", "unit": "ratio", "method": METHOD}
     if not logarithms:
         return Estimate(value=None, low=None, high=None, reason="no repetition in which both were done", **shape)

@@ -12,7 +12,17 @@ from itertools import combinations
 
 import numpy as np
 
-from results.confidence import CONFIDENCE, SEED, Floats, resample_counts, rounded, student_t
+from results.confidence import (
+    CONFIDENCE,
+    SEED,
+    Floats,
+    freedom,
+    learnt,
+    normal,
+    resample_counts,
+    rounded,
+    wilson_limits,
+)
 from results.contrasts import Ranking, RankLine, VectorLine
 from results.errors import EvaluationError
 from results.grid import COMPONENTS, Grid
@@ -20,6 +30,7 @@ from results.measures import Estimate
 from results.permutation import holm, swap_test
 
 COST = "cost"
+DELAY = "delay"
 TWINS = "twins_disturbed"
 WEIGHED = (*COMPONENTS, COST)
 HEAVIEST = 1_000_000
@@ -106,21 +117,18 @@ def rank(grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mappin
     if missing or not used or not lines:
         reason = f"{', '.join(missing)}: not known for every arm" if missing else "nothing is weighed"
         return Ranking(weights=dict(weights), basis=basis, lines=(), order_survives=None, redrawn=0, reason=reason)
-    parts, n = _contributions(grids, used)
-    fixed = np.array([used.get(COST, 0.0) * float(line.values[COST] or 0.0) for line in lines])
     values = np.array([[float(line.values[name] or 0.0) for name in used] for line in lines])
-    scores = values @ np.array(list(used.values()))
-    places = _places(scores)
+    places = _places(values @ np.array(list(used.values())))
     # What a product costs does not come from techniques: it is laid on all of them, as if it were known without error.
+    parts, n, fixed, drawn = _laid_out(grids, lines, used)
     low, high = place_limits(parts.sum(axis=2) + n[:, :1] * fixed)
-    drawn = _resampled(parts, n) + fixed
+    scores = scores_of(grids, lines, used)
     resampled = np.stack([_places(row) for row in drawn])
     keeps, survives = _redraw(values, np.array(list(used.values())), places)
-    spread = drawn.std(axis=0) * student_t(parts.shape[0])
     ranked = [
         RankLine(
             arm_key=line.arm_key,
-            score=_score(float(scores[i]), float(spread[i]), parts.shape[0]),
+            score=scores[i],
             rank=int(places[i]), low=int(low[i]), high=int(high[i]),
             places=tuple(round(float((resampled[:, i] == place + 1).mean()), 4) for place in range(len(lines))),
             keeps=round(float(keeps[i]), 4),
@@ -133,14 +141,57 @@ def rank(grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mappin
     )
 
 
-def _score(value: float, spread: float, techniques: int) -> Estimate:
-    """A weighted sum with its interval; none where nothing varies: that shows too few techniques, not certainty."""
-    known = spread > 1e-12
+def scores_of(
+    grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mapping[str, float]
+) -> tuple[Estimate, ...]:
+    """Each arm's score with its interval; arguments as of `rank`, nothing missing."""
+    parts, n, fixed, drawn = _laid_out(grids, lines, weights)
+    values = np.array([[float(line.values[name] or 0.0) for name in weights] for line in lines])
+    scores = values @ np.array(list(weights.values()))
+    means = parts.sum(axis=0)  # (arms, 2), attacks and twins apart
+    residuals = (parts - n[:, None, :] * means[None, :, :]).sum(axis=2)
+    clusters = parts.shape[0]
+    variance = drawn.var(axis=0) * clusters / max(1, clusters - 1)
+    low, high = _range(weights)
+    found = []
+    for arm, score in enumerate(scores.tolist()):
+        share = min(1.0, max(0.0, (score - float(fixed[arm]) - low) / (high - low))) if high > low else 0.5
+        left = float(learnt(freedom(residuals[:, [arm]]))[0])
+        seen = float(variance[arm]) / (high - low) ** 2 if high > low else 0.0
+        size = max(clusters, left * share * (1 - share) / seen) if seen > 1e-12 else clusters
+        ends = wilson_limits(np.array([share]), np.array([size]), normal()) if high > low else None
+        found.append(_score(score, ends, low + float(fixed[arm]), high - low, clusters))
+    return tuple(found)
+
+
+def _range(weights: Mapping[str, float]) -> tuple[float, float]:
+    """The least and the greatest score there is, cost apart: an execution has one outcome, and a delay besides."""
+    one = [0.0, *(weight for name, weight in weights.items() if name not in (TWINS, DELAY, COST))]
+    more = [weights.get(name, 0.0) for name in (TWINS, DELAY)]
+    return min(one) + sum(min(0.0, each) for each in more), max(one) + sum(max(0.0, each) for each in more)
+
+
+def _laid_out(
+    grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mapping[str, float]
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """What each technique adds, their n, what is fixed (the cost), and the scores in each resample."""
+    parts, n = _contributions(grids, weights)
+    fixed = np.array([weights.get(COST, 0.0) * float(line.values[COST] or 0.0) for line in lines])
+    return parts, n, fixed, _resampled(parts, n) + fixed
+
+
+def _score(value: float, ends: tuple[Floats, Floats] | None, least: float, span: float, techniques: int) -> Estimate:
+    """A weighted sum with its interval: a mean of numbers that lie between the least and the greatest possible score.
+
+    Its place between them has the limits of a share: Student's interval of it held 92 % of simulated campaigns. Cost
+    alone has none.
+    """
+    low, high = (None, None) if ends is None else (least + span * float(end[0]) for end in ends)
     return Estimate(
-        value=rounded(value), low=rounded(value - spread) if known else None,
-        high=rounded(value + spread) if known else None, n=techniques, of="techniques", unit="score",
-        method="weighted sum; standard error of a cluster bootstrap over techniques, Student's t",
-        reason=None if known else "every technique gives it the same score: no spread to make an interval of",
+        value=rounded(value), low=rounded(low), high=rounded(high), n=techniques, of="techniques", unit="score",
+        method="weighted sum; its place between the least and the greatest one, effective size of a cluster bootstrap "
+        "over techniques, less for Student's t, in Wilson's form",
+        reason=None if ends is not None else "only the cost is weighed: no interval",
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from results.adjudication import applied
 from results.assess import Assessment, TrialRows, assess, contrast
 from results.attack import Catalogue, read_catalogue
-from results.chance import naming_luck
+from results.chance import naming_luck, windows_share
 from results.disputes import people_of
 from results.errors import EvaluationError
 from results.judging import Judged, judge_sealed
@@ -181,7 +181,7 @@ def _summary(campaign: Campaign, catalogue: Catalogue, scored: Sequence[Judged],
 
 def _rows(one: Judged) -> TrialRows:
     kinds = {step.step_id: step.kind for step in one.steps}
-    found = tally_of(one.statuses, kinds)
+    found = tally_of(one.statuses, kinds, one.fits)
     return TrialRows(arm_key(one.trial), one.trial, one.steps, one.verdicts, found, one.resources, one.canaries)
 
 
@@ -224,16 +224,12 @@ def _arm(key: str, ones: Sequence[Judged], assessed: Assessment) -> ArmSummary:
         rates=assessed.rates,
         twins_alerted=assessed.twins_alerted,
         chance=assessed.chance,
-        ambiguous=wilson(statuses[AttributionStatus.AMBIGUOUS], statuses.total() - statuses[AttributionStatus.HARNESS]),
+        ambiguous=assessed.ambiguous,
         unattributed=statuses[AttributionStatus.UNATTRIBUTED],
         duplicates=sum(max(0, len(v.alerts) - 1) + v.repeats for v in verdicts),
         wrong_techniques=wrong_share(verdicts),
         latency=assessed.latency,
-        windows=None
-        if control
-        else wilson(
-            sum(one.windows.hits for one in ones if one.windows), sum(one.windows.n for one in ones if one.windows)
-        ),
+        windows=None if control else windows_share(one.windows for one in ones),
         naming_luck=None if control else luck,
         technique_beyond_luck=None if control else corrected(technique, luck),
         measures=assessed.measures,

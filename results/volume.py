@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from results.confidence import count_limits, freedom, learnt, poisson_limits, ratio_variance, rounded
+from results.confidence import Floats, count_limits, freedom, learnt, poisson_limits, ratio_variance, rounded
 from results.latency import NANO, observed_until_ns
 from results.ledger import Ledger, Mask
 from results.measures import Estimate, Volume
-from results.metrics import wilson
-from results.records import Attribution, AttributionStatus, Rate, StepExecution, StepKind, Trial
+from results.metrics import bunched_share, wilson
+from results.records import AttributionStatus, Rate, StepExecution, StepKind, Trial
 
-COUNTED = "Jeffreys' limits of a Poisson count; of several trials exact ones, divided by their overdispersion"
+COUNTED = (
+    "Jeffreys' limits of a Poisson count, of several trials exact ones; divided by its overdispersion between "
+    "techniques and between trials"
+)
 
 FURTHER = "alerts beyond a step's first, Jeffreys' limits of a count divided by its overdispersion between techniques"
 ONE_TECHNIQUE = "all of one technique: no interval"
@@ -28,6 +31,12 @@ class Tally:
     placebo: int = 0
     unattributed: int = 0
     ambiguous: int = 0
+    of_step: Mapping[str, int] = field(default_factory=dict)
+    """Step id -> alerts attributed to it."""
+    fits: Mapping[str, int] = field(default_factory=dict)
+    """Step id -> ambiguous alerts of which it is the first step that fits."""
+    kinds: Mapping[str, StepKind] = field(default_factory=dict)
+    """Of the steps."""
 
     @property
     def alerts(self) -> int:
@@ -40,19 +49,24 @@ class Tally:
         return self.benign + self.placebo + self.unattributed
 
 
-def tally(attributions: Iterable[Attribution], steps: Iterable[StepExecution]) -> Tally:
-    """Count the alerts of one trial."""
-    kinds = {step.step_id: step.kind for step in steps}
-    statuses = Counter((a.status, a.step_id) for a in attributions if a.alert)
-    return tally_of(statuses, kinds)
+def tally_of(
+    statuses: Mapping[tuple[AttributionStatus, str | None], int],
+    kinds: Mapping[str, StepKind],
+    fits: Mapping[str, int] | None = None,
+) -> Tally:
+    """Count the alerts of one trial.
 
-
-def tally_of(statuses: Mapping[tuple[AttributionStatus, str | None], int], kinds: Mapping[str, StepKind]) -> Tally:
-    """The same from counts of (status, step id), for a scorer that has no record of each alert."""
+    Args:
+        statuses: (status, step id) -> number of alerts.
+        kinds: of the trial's steps.
+        fits: see `Tally`.
+    """
     found: Counter[str] = Counter()
+    of_step: dict[str, int] = {}
     for (status, step_id), number in statuses.items():
         if status is AttributionStatus.ATTRIBUTED and step_id is not None:
             found[kinds[step_id].value] += number
+            of_step[step_id] = number
         elif status in (AttributionStatus.UNATTRIBUTED, AttributionStatus.AMBIGUOUS):
             found[status.value] += number
     return Tally(
@@ -61,6 +75,9 @@ def tally_of(statuses: Mapping[tuple[AttributionStatus, str | None], int], kinds
         placebo=found["placebo"],
         unattributed=found["unattributed"],
         ambiguous=found["ambiguous"],
+        of_step=of_step,
+        fits=dict(fits or {}),
+        kinds=kinds,
     )
 
 
@@ -94,12 +111,14 @@ def attack_free_s(trial: Trial, steps: Sequence[StepExecution]) -> float:
     return left / NANO
 
 
-def per_hour(counts: Sequence[int], seconds: Sequence[float]) -> Estimate:
+def per_hour(counts: Sequence[int], seconds: Sequence[float], bunches: Floats | None = None) -> Estimate:
     """Alerts per hour over trials.
 
     Args:
-        counts: of each trial.
+        counts: of each trial, alerts that come one by one.
         seconds: watched in each trial.
+        bunches: (techniques,), alerts about the steps of each, in all trials: techniques are drawn, and what one sets
+            off it sets off again in each repetition.
     """
     kept = [(count, time) for count, time in zip(counts, seconds, strict=True) if time > 0]
     if not kept:
@@ -108,11 +127,34 @@ def per_hour(counts: Sequence[int], seconds: Sequence[float]) -> Estimate:
             reason="no trial watched for any time",
         )  # fmt: skip
     events, times = (np.array(column, dtype=float) for column in zip(*kept, strict=True))
-    value, low, high, spread = count_limits(events, times / 3600)
+    hours, total = float(times.sum()) / 3600, float(events.sum())
+    rate, low, high, spread = count_limits(events, times / 3600)
+    if bunches is not None and bunches.size:
+        total += float(bunches.sum())
+        rate, spread = total / hours, _bunched(bunches, float(events.sum()) * spread, events.size)
+        low, high = poisson_limits(total / spread, hours / spread, exact=events.size > 1)
     return Estimate(
-        value=rounded(value), low=rounded(low), high=rounded(high), n=round(float(times.sum())), of="seconds",
+        value=rounded(rate), low=rounded(low), high=rounded(high), n=round(float(times.sum())), of="seconds",
         unit="per hour", method=f"{COUNTED} ({spread:.2f} over {len(kept)})",
     )  # fmt: skip
+
+
+def _bunched(bunches: Floats, apart: float, trials: int) -> float:
+    """Overdispersion of a count of which some come in bunches, a bunch a technique; at least 1.
+
+    Args:
+        bunches: (techniques,).
+        apart: variance of the rest.
+        trials: where nothing came, what one technique would set off in one trial it would in all.
+    """
+    total = float(bunches.sum())
+    if total + apart == 0:
+        return float(trials)
+    off = bunches - bunches.mean()
+    variance = float((off**2).sum()) * bunches.size / max(1, bunches.size - 1)
+    if variance:
+        variance /= float(learnt(freedom(off[:, None]))[0])
+    return max(1.0, (variance + apart) / (total + apart))
 
 
 def duplicate_share(ledger: Ledger) -> Rate:
@@ -160,16 +202,69 @@ def _further(ledger: Ledger, rows: Mask) -> tuple[float, float] | None:
     return poisson_limits(total / spread, steps / spread)
 
 
-def volume(ledger: Ledger, trials: Sequence[tuple[Trial, Sequence[StepExecution], Tally]]) -> Volume:
-    """Alert volume of one arm."""
+def volume(
+    ledger: Ledger,
+    trials: Sequence[tuple[Trial, Sequence[StepExecution], Tally]],
+    cluster_of: Mapping[str, str],
+) -> Volume:
+    """Alert volume of one arm.
+
+    Args:
+        ledger: of the arm.
+        trials: each with its steps and what became of its alerts.
+        cluster_of: step id -> technique, see `results.ledger.clusters_of`.
+    """
     spans = [observed_span_ns(trial, steps) for trial, steps, _tally in trials]
+    tallies = [one for _trial, _steps, one in trials]
+    counts = [one.unattributed + one.placebo for one in tallies]
+    bunches = _by_technique(tallies, cluster_of, (StepKind.MALICIOUS, StepKind.BENIGN), ambiguous=True)
     return Volume(
         alerts_per_detected_step=alerts_per_detected(ledger),
-        alerts_per_hour=per_hour([one.alerts for _t, _s, one in trials], [(b - a) / NANO for a, b in spans]),
+        alerts_per_hour=per_hour(counts, [(b - a) / NANO for a, b in spans], bunches),
         duplicate_share=duplicate_share(ledger),
     )
 
 
-def false_positives_per_hour(trials: Sequence[tuple[Trial, Sequence[StepExecution], Tally]]) -> Estimate:
+def false_positives_per_hour(
+    trials: Sequence[tuple[Trial, Sequence[StepExecution], Tally]], cluster_of: Mapping[str, str]
+) -> Estimate:
     """False alarms per hour without an attack."""
-    return per_hour([one.false for _t, _s, one in trials], [attack_free_s(trial, steps) for trial, steps, _t in trials])
+    tallies = [one for _trial, _steps, one in trials]
+    return per_hour(
+        [one.unattributed + one.placebo for one in tallies],
+        [attack_free_s(trial, steps) for trial, steps, _tally in trials],
+        _by_technique(tallies, cluster_of, (StepKind.BENIGN,)),
+    )
+
+
+def _by_technique(
+    tallies: Sequence[Tally], cluster_of: Mapping[str, str], kinds: Sequence[StepKind], ambiguous: bool = False
+) -> Floats:
+    """Alerts about steps of these kinds, technique by technique; techniques without an alert are 0."""
+    sums: dict[str, float] = {}
+    for one in tallies:
+        for step_id, kind in one.kinds.items():
+            if kind in kinds:
+                fits = one.fits.get(step_id, 0) if ambiguous else 0
+                name = cluster_of[step_id]
+                sums[name] = sums.get(name, 0.0) + one.of_step.get(step_id, 0) + fits
+    return np.array([sums[name] for name in sorted(sums)])
+
+
+def ambiguous_share(tallies: Sequence[Tally], cluster_of: Mapping[str, str]) -> Rate:
+    """Share of alerts that fitted two or more steps equally well, of those not caused by the evaluation.
+
+    What one step sets off fits others every time: alerts of a technique are one bunch, those that nothing explains are
+    each one of their own.
+    """
+    found: dict[str, list[float]] = {}
+    for one in tallies:
+        for counts, fits in ((one.of_step, 0), (one.fits, 1)):
+            for step_id, number in counts.items():
+                sums = found.setdefault(cluster_of.get(step_id, f"step {step_id}"), [0.0, 0.0])
+                sums[0] += number * fits
+                sums[1] += number
+    alone = sum(one.unattributed for one in tallies)
+    table = np.array([found[name] for name in sorted(found)], dtype=float).reshape(-1, 2)
+    table = np.vstack([table, np.repeat([[0.0, 1.0]], alone, axis=0)])
+    return bunched_share(table[:, :1], table[:, 1:])

@@ -46,8 +46,18 @@ _RULES = (
         "no upper limit: the curve's own does not come down that far; 95 % that it is not below the lower one",
         "上限なし：曲線の上限がそこまで下がらない。下限は単独で95 %の信頼度を持つ",
     ),
+    ("too few alerts for limits that hold with 95 %", "警告が少なすぎるため、95 %の限界を求められない"),
     ("there is no step execution", "該当する手順の実行がない"),
     ("no trial has an attributed alert", "帰属した警告のある試行がない"),
+    (
+        "fewer than six trials: no limits of a median hold with 95 %",
+        "試行が6回未満のため、中央値の95 %の限界を求められない",
+    ),
+    ("no upper limit: too many trials without an alert", "上限なし：警告のない試行が多すぎる"),
+    ("; trials without an attributed alert with a time: ", "。時刻付きの帰属した警告のない試行："),
+    ("; trials without an attributed alert: ", "。帰属した警告のない試行："),
+    ("trials without an attributed alert with a time: ", "時刻付きの帰属した警告のない試行："),
+    ("trials without an attributed alert: ", "帰属した警告のない試行："),
     ("no trial carried out a malicious step", "攻撃の手順を実行した試行がない"),
     ("the product's class sees none of ", "この製品分類では次のいずれも見えない："),
     ("left alone", "警告なし"),
@@ -71,6 +81,7 @@ _RULES = (
     ("one repetition has no spread", "反復が1回のみのため、ばらつきを求められない"),
     ("no repetition in which both were done", "両方で行われた反復がない"),
     ("all of one technique: no interval", "一つのテクニックのみのため、区間を求められない"),
+    ("only the cost is weighed: no interval", "費用だけに重みがあるため、区間を求められない"),
     ("one trial has no spread", "試行が1回のみのため、ばらつきを求められない"),
 )
 

@@ -88,7 +88,10 @@ def test_alerts_by_what_became_of_them():
         (AttributionStatus.HARNESS, None): 9,
     }  # fmt: skip
     found = tally_of(statuses, kinds)
-    assert found == Tally(malicious=3, benign=2, placebo=1, unattributed=4, ambiguous=5)
+    assert found == Tally(
+        malicious=3, benign=2, placebo=1, unattributed=4, ambiguous=5,
+        of_step={"cron": 3, "twin": 2, "idle": 1}, kinds=kinds,
+    )  # fmt: skip
     assert (found.alerts, found.false) == (15, 7)
 
 
@@ -126,15 +129,29 @@ def test_a_delay_that_most_steps_never_reach_has_no_median_but_a_lower_limit():
 
 def test_a_quantile_without_an_upper_limit_has_all_its_error_below(monkeypatch):
     """Open above, with the lower limit of a closed one, it would hold in 97.5 of 100 campaigns."""
-    times, every = np.arange(1.0, 13.0), np.ones(12, dtype=bool)
-    median, _three_quarters, most = (q.estimate for q in survival(times, every, np.arange(12)).quantiles)
+    times, every = np.arange(1.0, 26.0), np.ones(25, dtype=bool)
+    median, _three_quarters, most = (q.estimate for q in survival(times, every, np.arange(25)).quantiles)
     monkeypatch.setattr(latency, "ONE_SIDED", 0.95)
-    closed, _three_quarters, open_ = (q.estimate for q in survival(times, every, np.arange(12)).quantiles)
+    closed, _three_quarters, open_ = (q.estimate for q in survival(times, every, np.arange(25)).quantiles)
     assert median.high is not None
     assert (median.low, median.high) == (closed.low, closed.high)
     assert (most.high, open_.high) == (None, None)
     assert open_.low < most.low < most.value
     assert "95 %" in most.reason
+
+
+def test_limits_of_a_median_are_order_statistics():
+    """Of 17 delays the fifth is later than the median with 2.45 %, the sixth with 7.2 %: the limit is just behind."""
+    times = np.cumsum(np.arange(1.0, 18.0))
+    median = survival(times, np.ones(17, dtype=bool), np.arange(17)).quantiles[0].estimate
+    assert (median.value, median.low, median.high) == pytest.approx((times[8], 15.0, 91.0), abs=0.3)
+
+
+def test_three_alerts_have_no_limits():
+    """From 0 to nothing would hold always, and say nothing."""
+    median = survival(np.array([1.0, 2.0, 3.0]), np.ones(3, dtype=bool), np.arange(3)).quantiles[0].estimate
+    assert (median.value, median.low, median.high) == (2.0, None, None)
+    assert median.reason == "too few alerts for limits that hold with 95 %"
 
 
 def test_copies_of_a_technique_do_not_narrow_a_curve():
