@@ -1,10 +1,13 @@
 """What chance explains: random windows, and names given at random."""
 
+from types import SimpleNamespace
+
 from attacks.catalogue import load_catalogue
 from results.chance import RandomWindows, naming_luck
 from results.criteria import lend
 from results.judging import judge_sealed
-from results.records import StepKind
+from results.metrics import wilson
+from results.records import Category, Outcome, StepKind
 from results.store import write_trial
 from tests.campaign_builder import make_observation, make_step, make_trial, steps_of
 
@@ -70,3 +73,22 @@ def test_naming_every_technique_is_luck_and_naming_the_right_one_is_none(tmp_pat
     exact = judged(tmp_path / "one", steps_of(), alerts(lambda step: (step.technique,)))
     assert naming_luck(everything.verdicts).value == 1.0
     assert naming_luck(exact.verdicts).value == 0.0
+
+
+def test_pairs_of_techniques_are_no_draws_of_their_own():
+    """One name that is given everywhere is right by luck again and again, and says one thing."""
+    names = [f"T{1000 + number}" for number in range(12)]
+    verdicts = [
+        SimpleNamespace(
+            kind=StepKind.MALICIOUS,
+            technique=name,
+            category=Category.TECHNIQUE,
+            outcome=Outcome.ALERTED,
+            applicable=True,
+            wrong_techniques=("T1000",) if n else (),
+        )
+        for n, name in enumerate(names)
+    ]
+    found = naming_luck(verdicts)  # type: ignore[arg-type]
+    assert (found.hits, found.n, found.clusters) == (11, 132, 12)
+    assert found.high > 2 * wilson(11, 132).high

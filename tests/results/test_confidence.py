@@ -9,6 +9,7 @@ from statsmodels.stats.proportion import proportion_confint
 from results.confidence import (
     count_limits,
     freedom,
+    median_limits,
     mover_difference,
     mover_ratio,
     paired_difference,
@@ -18,6 +19,7 @@ from results.confidence import (
     resampled_ratio,
     rounded,
 )
+from results.metrics import bunched_share, repeated_share, wilson
 
 
 def column(values):
@@ -120,3 +122,31 @@ def test_a_number_that_is_none_is_said_to_be_none():
     assert [rounded(value) for value in (None, float("nan"), float("inf"), -0.0, 0.1234567)] == [
         None, None, None, 0.0, 0.123457,
     ]  # fmt: skip
+
+
+def test_limits_of_a_median_are_order_statistics_from_six_values_on():
+    """Five hold it between the least and the greatest with 94 % only; none of five is a limit of 95 %."""
+    assert median_limits(np.arange(5.0)) == (None, None)
+    low, high = median_limits(np.arange(6.0))
+    assert 0 < low < 0.3
+    assert high == pytest.approx(5 - low)
+    assert median_limits(np.array([1.0, 2.0, 3.0, 4.0, np.inf, np.inf]))[1] is None
+    assert median_limits(np.full(8, 3.0)) == (3.0, 3.0)
+
+
+def test_bunches_count_as_bunches():
+    """Ten alerts of one step that all fit two are one thing that was seen, not ten."""
+    n = np.array([[10.0], [10.0], [10.0], [10.0]])
+    bunched = bunched_share(np.array([[10.0], [0.0], [0.0], [0.0]]), n)
+    assert (bunched.hits, bunched.n, bunched.value, bunched.clusters) == (10, 40, 0.25, 4)
+    assert bunched.high > wilson(10, 40).high + 0.2
+    apart = bunched_share(np.array([[1.0], [0.0]]), np.array([[1.0], [1.0]]))
+    assert (apart.low, apart.high) == (wilson(1, 2).low, wilson(1, 2).high)
+    assert bunched_share(np.zeros((0, 1)), np.zeros((0, 1))).value is None
+
+
+def test_repetitions_of_a_step_count_as_far_as_they_differ():
+    copies, apart = repeated_share(2, 4, 2, 1.0), repeated_share(2, 4, 2, 0.0)
+    assert (copies.low, copies.high) == (wilson(1, 2).low, wilson(1, 2).high)
+    assert (apart.low, apart.high) == (wilson(2, 4).low, wilson(2, 4).high)
+    assert copies.low < repeated_share(2, 4, 2, 0.5).low < apart.low

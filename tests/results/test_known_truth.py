@@ -37,6 +37,35 @@ def test_intervals_hold_what_was_set(lines):
     assert found["rate by percentiles (not used)"] < found["rate"]
 
 
+PRINTED = {
+    "rate", "rate, macro", "rate, chance-corrected", "specificity", "Youden's J", "balanced accuracy",
+    "duplicate share (of malicious)", "alerts a detected step", "false alarms an hour", "twins alerted on",
+    "chance by placebos", "stability (alpha)", "same answer in all repetitions", "sensitivity on one technique",
+    "specificity on one technique", "claim on one technique", "chance by random windows", "wrong technique named",
+    "right by luck of naming", "false alarms an hour, twins included", "alerts an hour", "ambiguous alerts",
+    "delay, 50% quantile", "delivery delay, 50% quantile", "delay, share not alerted on after 5 s", "paired difference",
+    "share on which it is sooner, difference", "score under weights", "recognition gap", "cost over the control",
+}  # fmt: skip
+BY_TRIALS = {
+    "chain: seconds to the first alert", "chain: steps to the first alert", "chain: alert before the objective",
+    "slow-down", "slow-down of one workload", "cost of its own containers",
+}  # fmt: skip
+
+
+def test_every_printed_interval_has_a_row(lines):
+    """An interval that no simulation holds against a truth is a promise that nobody keeps."""
+    drawn = {(line.part, line.what) for line in lines if line.name.endswith("any product")}
+    assert {("coverage", what) for what in PRINTED} | {("trials", what) for what in BY_TRIALS} <= drawn
+    assert min(share for what, share in shares(lines, "trials").items()) >= 0.85
+
+
+def test_fewer_than_six_trials_have_no_limits_of_a_first_alert(lines):
+    few = [one for one in lines if one.part == "trials" and one.what == "chain: steps to the first alert"]
+    assert {one.name: one.n > 0 for one in few} == {
+        f"{trials} trials; any product": trials >= 6 for trials in (2, 3, 6, 12)
+    }
+
+
 def test_equal_products_are_seldom_called_different(lines):
     assert {what for what, share in shares(lines, "error").items() if share > 0.17} == set()
 
