@@ -1,5 +1,6 @@
 """Whether the other intervals of one arm hold the truth: names, volume, single techniques, sessions that do nothing."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,8 @@ def shares(random: Generator, world: World) -> Held:
     """Single techniques, and a claim about one."""
     campaign = draw(random, world)
     ledger = campaign.ledger
-    first = next((line for line in technique_lines(ledger) if line.technique == ledger.clusters[0]), None)
+    alone = replace(ledger, clusters=(ledger.clusters[0], *("step other" for _ in ledger.clusters[1:])))  # one line
+    first = next(iter(technique_lines(alone)), None)
     found: Held = {}
     if first is not None:
         found["sensitivity on one technique"] = holds(first.sensitivity, float(campaign.rates[0, 0]))

@@ -183,8 +183,8 @@ def _laid_out(
 def _score(value: float, ends: tuple[Floats, Floats] | None, least: float, span: float, techniques: int) -> Estimate:
     """A weighted sum with its interval: a mean of numbers that lie between the least and the greatest possible score.
 
-    Its place between them has the limits of a share: Student's interval of it held 92 to 95 % of simulated campaigns. Cost
-    alone has none.
+    Its place between them has the limits of a share. Student's interval of it held 92 to 95 % of simulated campaigns.
+    Cost alone has none.
     """
     low, high = (None, None) if ends is None else (least + span * float(end[0]) for end in ends)
     return Estimate(
