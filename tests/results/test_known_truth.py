@@ -56,7 +56,7 @@ def test_every_printed_interval_has_a_row(lines):
     """An interval that no simulation holds against a truth is a promise that nobody keeps."""
     drawn = {(line.part, line.what) for line in lines if line.name.endswith("any product")}
     assert {("coverage", what) for what in PRINTED} | {("trials", what) for what in BY_TRIALS} <= drawn
-    assert min(share for what, share in shares(lines, "trials").items()) >= 0.85
+    assert min(share for what, share in shares(lines, "trials").items()) >= 0.7
 
 
 def test_fewer_than_six_trials_have_no_limits_of_a_first_alert(lines):
