@@ -141,6 +141,7 @@ def _applied(verdict: Verdict, decision: Adjudication | None) -> Verdict:
             "delivery_s": verdict.delivery_s if detected else None,
             "received_s": verdict.received_s if detected else None,
             "repeats": verdict.repeats if detected else 0,
+            "more_alerts": verdict.more_alerts if detected else 0,
             "applicable": {Outcome.NOT_APPLICABLE: False, Outcome.MISSED: True}.get(outcome, verdict.applicable),
             "adjudicated_from": verdict.outcome,
             "adjudicated_from_category": verdict.category,

@@ -151,7 +151,7 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
     steps = [*attributor.names, None]
     for status, step in zip(*(places.tolist() for places in np.nonzero(numbers)), strict=True):
         found.statuses[STATUSES[status], steps[step]] = int(numbers[status, step])
-    found.evidence = counting.steps(times)
+    found.evidence = counting.steps()
     found.windows = windows.share() if alert else None
     found.quality = counted(times.irregular, techniques, times.zones_s)
     return found

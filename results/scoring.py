@@ -226,7 +226,7 @@ def _arm(key: str, ones: Sequence[Judged], assessed: Assessment) -> ArmSummary:
         chance=assessed.chance,
         ambiguous=wilson(statuses[AttributionStatus.AMBIGUOUS], statuses.total() - statuses[AttributionStatus.HARNESS]),
         unattributed=statuses[AttributionStatus.UNATTRIBUTED],
-        duplicates=sum(max(0, len(v.alerts) - 1) + v.repeats for v in verdicts),
+        duplicates=sum(max(0, v.volume - 1) for v in verdicts),
         wrong_techniques=wrong_share(verdicts),
         latency=assessed.latency,
         windows=None

@@ -107,6 +107,7 @@ def judge(
         applicable=applicable,
         received_s=received_s,
         repeats=evidence.repeats,
+        more_alerts=evidence.more_alerts,
     )
 
 
