@@ -66,6 +66,17 @@ def test_a_repeated_alert_counts_once_and_is_counted_as_repeated(tmp_path):
     assert (share.hits, share.n) == (1, 2)  # no evidence, and yet what somebody has to read
 
 
+def test_of_many_alerts_on_a_step_the_first_twenty_are_named_and_the_others_counted(tmp_path):
+    """Else a product that shouts would fill memory, or its volume would look like twenty."""
+    many = [make_observation(f"a{n:06d}", 31.5 - n / 100, pid=1003) for n in range(1, 61)]
+    found, verdicts = scored(tmp_path, *many)
+    assert verdicts["cron"].alerts == tuple(f"a{n:06d}" for n in range(60, 40, -1))
+    assert (verdicts["cron"].more_alerts, verdicts["cron"].volume) == (40, 60)
+    ledger = make_ledger(found.verdicts, {"eyes-default-r1": 1}, {s: s for s in verdicts}, set())
+    share = duplicate_share(ledger)
+    assert (share.hits, share.n) == (59, 60)
+
+
 def test_an_alert_in_the_future_is_placed_by_its_receipt_and_has_no_latency(tmp_path):
     """Else a clock that runs ahead would look like a late alert of another step."""
     one = make_observation("a000001", 30.5, pid=1003)
