@@ -127,12 +127,14 @@ def gap(
 ) -> None:
     """Recognition gap: how much better a product does on what is public than on the same techniques in other dress."""
     from results.ledger import METRICS
+    from results.reading import GAP_TO_ITSELF, require_distinct
     from results.recognition import gaps
 
     with explaining(as_json):
         if metric not in METRICS:
             raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join(METRICS)}. {ONE}")
         first, second = _books([public, variants])
+        require_distinct([first, second], GAP_TO_ITSELF)
         found = gaps(first, second, metric)
         if as_json:
             print_json([one.model_dump(mode="json") for one in found])

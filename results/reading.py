@@ -107,8 +107,16 @@ def require_same(books: Sequence[Book], fields: Sequence[str] = SAME) -> None:
         )
 
 
-def require_distinct(books: Sequence[Book]) -> None:
+HELD_TWICE = "as an arm that is held against itself only costs the others their level. Leave one out."
+GAP_TO_ITSELF = "as no campaign has a gap to itself. Name one on public plans and one on variants of them."
+
+
+def require_distinct(books: Sequence[Book], because: str = HELD_TWICE) -> None:
     """Refuse the same trials twice.
+
+    Args:
+        books: what is compared.
+        because: why that is refused, and how to mend it.
 
     Raises:
         EvaluationError: names both folders.
@@ -119,8 +127,7 @@ def require_distinct(books: Sequence[Book]) -> None:
         first = seen.setdefault(seals, book)
         if first is not book:
             raise EvaluationError(
-                f"{book.folder}: found the trials of {first.folder} again; allowed: each campaign once, as an arm "
-                "that is held against itself only costs the others their level. Leave one out."
+                f"{book.folder}: found the trials of {first.folder} again; allowed: each campaign once, {because}"
             )
 
 

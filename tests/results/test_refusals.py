@@ -191,6 +191,16 @@ def test_one_campaign_is_compared_with_itself_by_nobody(scored, tmp_path):
         require_distinct([read_book(scored), read_book(again)])
 
 
+def test_no_campaign_has_a_gap_to_itself(scored, tmp_path, monkeypatch):
+    """Else "no gap shown" would be said of every product, whatever it knows by heart."""
+    monkeypatch.setenv("PIJ_RUNS", str(scored.parent))
+    again = shutil.copytree(scored, tmp_path / "again")
+    for other in ("demo", str(again)):
+        output = said("gap", "demo", other)
+        assert f"found the trials of {scored} again; allowed: each campaign once, as no campaign has a gap" in output
+        assert output.endswith("Name one on public plans and one on variants of them.\n")
+
+
 @pytest.mark.parametrize("days", [-1.0, 3651.0, 1e12, float("inf"), float("nan")])
 def test_a_dispute_window_that_nobody_can_mean_is_not_written(scored, tmp_path, days):
     """The journal takes nothing back: a wrong number in it would stand for good."""
