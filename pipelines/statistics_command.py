@@ -122,17 +122,16 @@ def rank(
 def gap(
     public: Annotated[str, typer.Argument(help="Campaign on public plans.")],
     variants: Annotated[str, typer.Argument(help="Campaign on variants or plans kept back.")],
-    metric: Annotated[str, typer.Option(help="detected, alerted, technique, visible or prevented.")] = "detected",
+    metric: Annotated[str, typer.Option(help="One of detected, alerted, technique, visible, prevented.")] = "detected",
     as_json: AsJson = False,
 ) -> None:
     """Recognition gap: how much better a product does on what is public than on the same techniques in other dress."""
-    from results.ledger import METRICS
     from results.reading import GAP_TO_ITSELF, require_distinct
-    from results.recognition import gaps
+    from results.recognition import GAUGED, gaps
 
     with explaining(as_json):
-        if metric not in METRICS:
-            raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join(METRICS)}. {ONE}")
+        if metric not in GAUGED:
+            raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join(GAUGED)}. {ONE}")
         first, second = _books([public, variants])
         require_distinct([first, second], GAP_TO_ITSELF)
         found = gaps(first, second, metric)

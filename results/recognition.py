@@ -27,6 +27,11 @@ METHOD = (
 )
 
 
+GAUGED = ("detected", "alerted", "technique", "visible", "prevented")
+"""Metrics of which more is better. Of the others (missed, a lesser name) a product that knows what is public by heart
+has more on the variants, and the conclusion would be turned round."""
+
+
 class GapTechnique(Record):
     """One technique in both campaigns."""
 

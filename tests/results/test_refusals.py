@@ -5,11 +5,13 @@ import re
 import shutil
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from attacks.catalogue import load_catalogue
 from pipelines.campaign import prepare_parts
 from pipelines.command import app
+from results.comparison import COMPARED, DELAY
 from results.disputes import dispute, open_window
 from results.errors import EvaluationError, SealError
 from results.journal import read_journal
@@ -17,6 +19,7 @@ from results.preview import write_preview
 from results.publish import publish_campaign
 from results.ranks import read_weights
 from results.reading import read_book, require_distinct, require_same
+from results.recognition import GAUGED
 from results.scoring import _require_comparable, score_campaign
 from results.seal import seal_trial
 from results.sequential import Rule
@@ -139,6 +142,22 @@ def test_an_unknown_metric_is_refused_with_what_to_name(scored, monkeypatch):
     for words in (("compare", "demo"), ("gap", "demo", "demo")):
         output = said(*words, "--metric", "bogus")
         assert re.match(r"--metric: found 'bogus'; allowed: \w+, .*\. Name one of these\.", output)
+
+
+@pytest.mark.parametrize(("verb", "allowed"), [("gap", GAUGED), ("compare", (*COMPARED, DELAY))])
+def test_the_help_names_exactly_the_metrics_that_are_allowed(verb, allowed):
+    (option,) = (one for one in get_command(app).commands[verb].params if "--metric" in one.opts)
+    named = re.findall(r"\b[a-z_]+\b", option.help.partition(";")[0].replace("One of", "").replace("Only", ""))
+    assert sorted({*named} - {"or"}) == sorted(allowed)
+
+
+@pytest.mark.parametrize("metric", ["missed", "logged", "general", "tactic"])
+def test_a_gap_is_of_metrics_of_which_more_is_better(scored, monkeypatch, metric):
+    """A product that misses more on the variants would be said to do better on them."""
+    monkeypatch.setenv("PIJ_RUNS", str(scored.parent))
+    assert said("gap", "demo", "other", "--metric", metric) == (
+        f"--metric: found '{metric}'; allowed: {', '.join(GAUGED)}. Name one of these.\n"
+    )
 
 
 @pytest.mark.parametrize("words", [("gap", "demo", "dmeo"), ("compare", "dmeo"), ("rank", "dmeo")])
