@@ -419,7 +419,7 @@ def _pairs(texts: list[str]) -> dict[str, Path]:
     for text in texts:
         name, equals, folder = text.partition("=")
         if not equals or not Path(folder).is_dir():
-            raise EvaluationError(f"--content: found {text!r}; allowed: ID=FOLDER with a folder that exists")
+            raise EvaluationError(f"--content: found {text!r}; allowed: ID=FOLDER with a folder that exists. Check it.")
         pairs[name] = Path(folder)
     return pairs
 
@@ -429,7 +429,7 @@ def _secret_files(texts: list[str]) -> dict[str, Path]:
     for text in texts:
         name, equals, file = text.partition("=")
         if not equals or not Path(file).is_file():
-            raise EvaluationError(f"--secret: found {text!r}; allowed: ID=FILE with a file that exists")
+            raise EvaluationError(f"--secret: found {text!r}; allowed: ID=FILE with a file that exists. Check it.")
         pairs[name] = Path(file)
     return pairs
 

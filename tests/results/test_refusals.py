@@ -13,7 +13,7 @@ from pipelines.campaign import prepare_parts
 from pipelines.command import app
 from results.comparison import COMPARED, DELAY
 from results.disputes import dispute, open_window
-from results.errors import EvaluationError, SealError
+from results.errors import ContentError, EvaluationError, SealError
 from results.journal import read_journal
 from results.preview import write_preview
 from results.publish import publish_campaign
@@ -242,3 +242,32 @@ def test_weights_that_cannot_be_meant_are_refused(texts, told):
 def test_another_id_for_the_results_is_held_against_its_form(scored):
     with pytest.raises(EvaluationError, match=r"--as: found 'my-demo'; allowed: .* For example --as my_demo\."):
         prepare_parts("demo", as_id="my-demo")
+
+
+@pytest.mark.parametrize(
+    ("only", "allowed"),
+    [
+        ((), "sigma_rules. Name one that a chosen arm takes, or leave it out."),
+        (("auditd_laurel-sigma",), "sigma_rules. Name one that a chosen arm takes, or leave it out."),
+        (("fail2ban-default",), "none: no chosen arm takes any. Leave it out."),
+    ],
+)
+def test_content_that_no_chosen_arm_takes_is_refused_with_what_is_taken(tmp_path, only, allowed):
+    """Else a misspelt id would go unnoticed, and the arm that was meant would not be run."""
+    with pytest.raises(ContentError) as refused:
+        prepare_parts("demo", content={"sigma_rule": tmp_path}, only=only)
+    (problem,) = refused.value.problems
+    assert str(problem) == f"pipelines/campaigns/demo.yaml: --content: found 'sigma_rule'; allowed: {allowed}"
+
+
+def test_a_secret_that_no_chosen_arm_takes_is_refused(tmp_path):
+    (tmp_path / "key").write_text("0123456789abcdef")
+    with pytest.raises(ContentError, match="--secret: found 'api_key'; allowed: none: no chosen arm takes any"):
+        prepare_parts("demo", secrets={"api_key": tmp_path / "key"})
+
+
+def test_content_that_a_chosen_arm_takes_is_taken(tmp_path):
+    (tmp_path / "rules").mkdir()
+    (prepared,) = prepare_parts("demo", content={"sigma_rules": tmp_path / "rules"}, only=("auditd_laurel-sigma",))
+    assert prepared.takes() == {"sigma_rules"}
+    assert prepared.entries[0].content == {"sigma_rules": tmp_path / "rules"}
