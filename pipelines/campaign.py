@@ -29,7 +29,7 @@ from products.manifest import Arm, Component, ContentMount, Product, read_produc
 from products.secret import Secrets, find_secrets
 from results.attack import Catalogue
 from results.documents import load_yaml, read_document
-from results.errors import ContentError, EvaluationError, Problem
+from results.errors import ContentError, EvaluationError, Problem, several
 from results.paths import ROOT, shown, state_folder
 from results.records import SLUG, Campaign, Pace, StoppingRule
 
@@ -201,8 +201,7 @@ def _keys(definition: CampaignDefinition) -> list[str]:
 
 
 def _not_an_arm(path: Path, wanted: str, known: list[str]) -> Problem:
-    allowed = ", ".join(dict.fromkeys(known))
-    return _whole(shown(path), "--only", repr(wanted), allowed, "Name an arm of this campaign.")
+    return _whole(shown(path), "--only", repr(wanted), several(known, wanted), "Name an arm of this campaign.")
 
 
 def _prepare(

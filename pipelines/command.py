@@ -12,7 +12,8 @@ from pipelines.terminal import explaining as _explaining
 from pipelines.terminal import print_json as _print_json
 from pipelines.terminal import print_table as _print_table
 from pipelines.terminal import visible as _visible
-from results.errors import ContentError, EvaluationError
+from results.errors import MOST_NAMED, ContentError, EvaluationError, several
+from results.paths import campaign_folder
 
 app = typer.Typer(
     help="Proven in Japan: finds out what a security product really detects, and publishes it with the evidence.",
@@ -259,7 +260,7 @@ def score(
     from results.scoring import score_campaign
 
     with _explaining(as_json):
-        _print_summary(score_campaign(_results(campaign)), as_json)
+        _print_summary(score_campaign(campaign_folder(campaign)), as_json)
 
 
 @app.command()
@@ -280,7 +281,7 @@ def publish(
     from results.scoring import score_campaign
 
     with _explaining(as_json):
-        folder = _results(campaign)
+        folder = campaign_folder(campaign)
         if not is_scored_since(folder):
             typer.echo("people decided something since it was scored: scoring again", err=True)
             score_campaign(folder)
@@ -312,11 +313,11 @@ def attire(
                 _print_table(["step", "technique", "procedure", "executor", "started (ns UTC)", "exit code"], rows)
             return
         campaign, _slash, trial_id = source.partition("/")
-        folder = _results(campaign) / "trials" / trial_id
+        folder = campaign_folder(campaign) / "trials" / trial_id
         if not (folder / "trial.json").is_file():
             known = sorted(path.parent.name for path in folder.parent.glob("*/trial.json"))
             raise EvaluationError(
-                f"found no trial {source!r}; allowed: {campaign}/ and one of {', '.join(known) or 'none'}"
+                f"found no trial {source!r}; allowed: {campaign}/ and one of {several(known, trial_id)}. Name one."
             )
         text = json.dumps(to_attire(read_trial(folder), read_steps(folder)), ensure_ascii=False, indent=2)
         if to is None:
@@ -353,8 +354,10 @@ def verify(
             typer.echo(
                 f"{found.trials} trials name it, {found.seals} seals hold, {found.steps} steps' bytes follow from it"
             )
-            for problem in found.problems:
+            for problem in found.problems[:MOST_NAMED]:
                 typer.echo(_visible(problem))
+            if len(found.problems) > MOST_NAMED:
+                typer.echo(f"and {len(found.problems) - MOST_NAMED} more, which --json lists")
             typer.echo("the same plan" if found.holds else "NOT the same plan, or not the same results")
         if not found.holds:
             raise typer.Exit(1)
@@ -434,18 +437,6 @@ def _secret_files(texts: list[str]) -> dict[str, Path]:
     return pairs
 
 
-def _results(campaign: str) -> Path:
-    from results.paths import runs_folder
-
-    folder = Path(campaign) if "/" in campaign else runs_folder() / campaign
-    if not (folder / "campaign.json").is_file():
-        known = sorted(path.parent.name for path in runs_folder().glob("*/campaign.json"))
-        raise EvaluationError(
-            f"{folder}: found no results; allowed: {', '.join(known) or 'none yet'}. Run `pij run {campaign}` first."
-        )
-    return folder
-
-
 def _print_summaries(summaries: tuple[Any, ...], as_json: bool) -> None:
     """One summary as it is; those of a campaign of several parts as a list."""
     from results.records import as_json as plain
@@ -472,4 +463,4 @@ def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401  # Summ
         if trial.reason:
             typer.echo(_visible(f"{trial.trial_id}: {trial.status}: {trial.reason.splitlines()[0]}"))
     if summary.missing_trials:
-        typer.echo(f"not run yet: {', '.join(summary.missing_trials)}")
+        typer.echo(f"not run yet: {several(summary.missing_trials)}")

@@ -10,6 +10,7 @@ import typer
 
 from pipelines.terminal import explaining, named_paths, print_json, print_table, visible
 from results.errors import EvaluationError
+from results.paths import campaign_folder
 
 if TYPE_CHECKING:
     from results.people import Ruling, Standing
@@ -97,7 +98,7 @@ def dispute(
 
     with explaining(as_json):
         if answers is not None:
-            found = answer(_campaign(address.partition("/")[0]), answers, author, reason, time.time_ns())
+            found = answer(campaign_folder(address.partition("/")[0]), answers, author, reason, time.time_ns())
         else:
             folder, trial, step = _addressed(address)
             found = object_to(folder, trial, step, author, reason, evidence or [], time.time_ns())
@@ -119,7 +120,7 @@ def people(
     from results.store import sealed_trials
 
     with explaining(as_json):
-        folder = _campaign(campaign, ("campaign.json", REGISTRATION))
+        folder = campaign_folder(campaign, ("campaign.json", REGISTRATION))
         found = people_of(folder)
         if as_json:
             print_json(found.model_dump(mode="json"))
@@ -178,7 +179,7 @@ def preview(
     from pipelines.previewing import preview_product
 
     with explaining(as_json):
-        folder = _campaign(campaign)
+        folder = campaign_folder(campaign)
         given = named_paths("--content", content or [])
         found = preview_product(folder, product, to, definition or folder.name, given, days, time.time_ns())
         if as_json:
@@ -250,20 +251,7 @@ def _addressed(address: str) -> tuple[Path, str, str]:
     parts: Sequence[str] = address.strip("/").split("/")
     if len(parts) < 3:
         raise EvaluationError(f"found {address!r}; allowed: CAMPAIGN/TRIAL/STEP, e.g. demo/fail2ban-default-r1/guess.")
-    return _campaign("/".join(parts[:-2])), parts[-2], parts[-1]
-
-
-def _campaign(name: str, told_by: Sequence[str] = ("campaign.json",)) -> Path:
-    """The folder of a campaign, which has one of these files."""
-    from results.paths import runs_folder
-
-    folder = Path(name) if "/" in name else runs_folder() / name
-    if not any((folder / file).is_file() for file in told_by):
-        known = sorted({path.parent.name for file in told_by for path in runs_folder().glob(f"*/{file}")})
-        raise EvaluationError(
-            f"{folder}: found no results; allowed: {', '.join(known) or 'none yet'}. Run `pij run {name}` first."
-        )
-    return folder
+    return campaign_folder("/".join(parts[:-2])), parts[-2], parts[-1]
 
 
 def _ruled(ruling: "Ruling") -> str:

@@ -13,7 +13,7 @@ from results.assess import Assessment, TrialRows, assess, contrast
 from results.attack import Catalogue, read_catalogue
 from results.chance import naming_luck
 from results.disputes import people_of
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.judging import Judged, judge_sealed
 from results.metrics import corrected, wilson, wrong_share
 from results.people import People
@@ -123,7 +123,9 @@ def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, 
         for name, trial in trials.items():
             values.setdefault(str(getattr(trial, field)), []).append(name)
         if len(values) > 1:
-            found = "; ".join(f"{value[:40]} in {', '.join(names)}" for value, names in sorted(values.items()))
+            (most, good), *odd = sorted(values.items(), key=lambda item: (-len(item[1]), item[0]))
+            found = several((f"{value[:40]} in {several(names)}" for value, names in odd), sep="; ")
+            found += f"; {most[:40]} in the other {len(good)}"
             raise EvaluationError(
                 f"{folder / 'trials'}/*/trial.json: {field}: found {found}; allowed: one for all trials of a campaign. "
                 "Take out the trials that are not the campaign's, or run it again with `--fresh`."

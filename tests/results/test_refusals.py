@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from attacks.catalogue import load_catalogue
 from pipelines.campaign import prepare_parts
 from pipelines.command import app
+from results.adjudication import require_verdict
 from results.comparison import COMPARED, DELAY
 from results.disputes import dispute, open_window
-from results.errors import ContentError, EvaluationError, SealError
+from results.errors import ContentError, EvaluationError, SealError, several
 from results.journal import read_journal
 from results.preview import write_preview
 from results.publish import publish_campaign
@@ -61,6 +62,49 @@ def test_trials_of_two_attack_releases_are_refused_by_the_trials_names(folder, o
     told = str(refused.value)
     assert told.startswith(f"{folder}/trials/*/trial.json: attack_release: found {OTHER} in eyes-default-r1; ")
     assert "allowed: one for all trials of a campaign. Take out the trials" in told
+
+
+def test_the_odd_trials_out_are_named_and_not_the_forty_good_ones(folder, of_folder):
+    """Else the one trial that must be taken out stands in a page of names."""
+    campaign, catalogue, trials = of_folder
+    (good, *_) = (one for one in trials.values() if one.product)
+    many = {f"eyes-default-r{n}": good for n in range(1, 41)}
+    many["eyes-default-r17"] = good.model_copy(update={"plan_digest": "q" * 64})
+    with pytest.raises(EvaluationError) as refused:
+        _require_comparable(folder, campaign, catalogue, many)
+    assert f"plan_digest: found {'q' * 40} in eyes-default-r17; {'p' * 40} in the other 39; allowed: one for all" in (
+        str(refused.value)
+    )
+    halves = {f"{name}-{n}": one for name, one in many.items() for n in range(1, 9)}
+    with pytest.raises(EvaluationError) as refused:
+        _require_comparable(folder, campaign, catalogue, halves)
+    assert "r17-1, eyes-default-r17-2" in str(refused.value)
+    assert "eyes-default-r17-6, and 2 more; " in str(refused.value)
+
+
+def test_a_message_names_a_handful_the_likely_ones_first():
+    names = [f"alpha-r{n}" for n in range(1, 41)]
+    assert several(names) == "alpha-r1, alpha-r2, alpha-r3, alpha-r4, alpha-r5, alpha-r6, and 34 more"
+    assert several([*names, "omega-r1"], near="omgea-r1").startswith("omega-r1, ")
+    assert several([], near="x", nothing="none yet") == "none yet"
+    assert several(["one", "two"], near="two") == "one, two"
+
+
+def test_long_lists_of_what_is_allowed_are_cut(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIJ_RUNS", str(tmp_path))
+    folder = build_campaign(tmp_path)
+    score_campaign(folder)
+    with pytest.raises(EvaluationError, match=r"allowed: a step of eyes-default-r1: shadow, .*, and 7 more\. Check"):
+        require_verdict(folder, "eyes-default-r1", "shadwo")
+    for number in range(40):
+        (tmp_path / f"other_{number}").mkdir()
+        (tmp_path / f"other_{number}" / "campaign.json").touch()
+    for words in (("score", "dmeo"), ("people", "dmeo"), ("show", "dmeo/a/b")):
+        output = said(*words)
+        assert "allowed: demo, other_0, " in output
+        assert "and 35 more" in output
+    with pytest.raises(ContentError, match=r"allowed: auditd_laurel-sigma, .*, and 13 more\. Name an arm"):
+        prepare_parts("fleet_linux", only=("auditd_laurel_sigma",))
 
 
 def test_trials_of_another_attack_release_than_their_campaign_are_refused(folder, of_folder):
@@ -166,6 +210,20 @@ def test_a_mistyped_campaign_is_refused_with_those_that_there_are(scored, monkey
     output = said(*words)
     assert output.startswith(f"{scored.parent}/dmeo: found no such campaign; allowed: demo (scored ones in ")
     assert "Name one of these, or run it first: `pij run`." in output
+
+
+@pytest.mark.parametrize("verb", ["score", "publish", "people"])
+def test_a_folder_without_results_is_refused_with_what_helps(scored, tmp_path, monkeypatch, verb):
+    """`pij run /tmp` would be no remedy: what can be run has a name of its own."""
+    monkeypatch.setenv("PIJ_RUNS", str(scored.parent))
+    remedy = "Name one of these; `pij run CAMPAIGN` makes results of what `pij list campaigns` shows."
+    allowed = f"allowed: demo (in {scored.parent}), or the path of a folder of results."
+    assert said(verb, str(tmp_path)) == f"{tmp_path}: found no results; {allowed} {remedy}\n"
+    assert said(verb, "dmeo") == f"{scored.parent}/dmeo: found no results; {allowed} {remedy}\n"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "campaign.json").touch()
+    page = f"A published page has them in {tmp_path}/data: name that."
+    assert said(verb, str(tmp_path)) == f"{tmp_path}: found no results; {allowed} {page}\n"
 
 
 @pytest.fixture
