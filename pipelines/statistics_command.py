@@ -43,6 +43,7 @@ def compare(
     from results.comparison import COMPARED, DELAY
     from results.comparison import compare as compare_ledgers
     from results.reading import cores_of, ledgers_of, require_distinct, require_same
+    from results.tables import p_shown
 
     with explaining(as_json):
         if metric not in (None, *COMPARED, DELAY):
@@ -69,7 +70,7 @@ def compare(
         print_table(header, [_contrast_row(one) for one in contrasts])
         for name, tests in found.overall.items():
             if tests and metric in (None, name):
-                shown = ", ".join(f"{test.name} p {test.p_value:.4f}" for test in tests)
+                shown = ", ".join(f"{test.name} p {p_shown(test.p_value)}" for test in tests)
                 typer.echo(f"{name}, all arms alike? {shown}")
 
 
@@ -128,6 +129,7 @@ def gap(
     """Recognition gap: how much better a product does on what is public than on the same techniques in other dress."""
     from results.reading import GAP_TO_ITSELF, require_distinct
     from results.recognition import GAUGED, gaps
+    from results.tables import p_shown
 
     with explaining(as_json):
         if metric not in GAUGED:
@@ -145,7 +147,7 @@ def gap(
             [
                 [
                     one.arm_key, _share(one.public), _share(one.variants), _interval(one.gap), len(one.techniques),
-                    "–" if one.p_value is None else f"{one.p_value:.4f}", WORDS[one.conclusion],
+                    p_shown(one.p_value), WORDS[one.conclusion],
                 ]
                 for one in found
             ],
@@ -230,13 +232,15 @@ def _books(campaigns: list[str]) -> "list[Book]":
 
 
 def _contrast_row(one: "Contrast") -> list[str]:
+    from results.tables import p_shown
+
     words = {"first": f"{one.first} is ahead", "second": f"{one.second} is ahead"}
     result = words.get(one.conclusion) or WORDS[one.conclusion]
     if one.conclusion == "no_difference_shown" and one.detectable is not None:
         result += f" (could show {one.detectable:.0%})"
     return [
         one.metric, one.first, one.second, _interval(one.difference), str(one.n),
-        f"{one.first_only}/{one.second_only}", "–" if one.p_holm is None else f"{one.p_holm:.4f}",
+        f"{one.first_only}/{one.second_only}", p_shown(one.p_holm),
         f"{result}: {one.reason}" if one.reason else result,
     ]  # fmt: skip
 

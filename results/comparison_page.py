@@ -12,8 +12,9 @@ from results.measures_page import number, said
 from results.pages import TEMPLATES
 from results.printable import printable, script_data
 from results.ranks import WEIGHED
+from results.sequential import level_shown
 from results.summary import Summary
-from results.tables import percent
+from results.tables import p_shown, percent
 from results.views import arm_name, product_arms
 from results.wording import words
 
@@ -77,12 +78,12 @@ def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> di
         ],
         "rule": found.by_rule,
         "ruled": [
-            (names.get(line.first, line.first), names.get(line.second, line.second), line.repetition, _p(line.p_value),
-             _p(line.threshold), say[f"conclusion.{line.conclusion}"])
+            (names.get(line.first, line.first), names.get(line.second, line.second), line.repetition,
+             level_shown(line.p_value), level_shown(line.threshold), say[f"conclusion.{line.conclusion}"])
             for line in (found.by_rule.lines if found.by_rule else ())
         ],
         "metrics": [
-            (metric, say[f"compared.{metric}"], pairs, [(test.name, _p(test.p_value), test.of) for test in tests])
+            (metric, say[f"compared.{metric}"], pairs, [(test.name, p_shown(test.p_value), test.of) for test in tests])
             for metric in dict.fromkeys(one.metric for one in found.contrasts)
             for pairs in [[_pair(one, names, say) for one in found.contrasts if one.metric == metric]]
             for tests in [found.overall.get(metric, ())]
@@ -118,13 +119,9 @@ def _pair(one: Contrast, names: Mapping[str, str], say: Mapping[str, str]) -> Pa
         only=f"{one.first_only} : {one.second_only}",
         n=one.n,
         techniques=one.techniques,
-        test=f"{first.name} ({_p(first.p_value)}, {first.of})" if first else "–",
-        p_holm=_p(one.p_holm),
+        test=f"{first.name} ({p_shown(first.p_value)}, {first.of})" if first else "–",
+        p_holm=p_shown(one.p_holm),
         beats=percent(one.beats) if one.beats is not None else "–",
         detectable=number(one.detectable),
         conclusion=say[f"conclusion.{one.conclusion}"] + (f" ({one.reason})" if one.reason else ""),
     )
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else "< 0.0001" if value < 0.0001 else f"{value:.4f}"

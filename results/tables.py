@@ -21,6 +21,13 @@ def percent(value: float) -> str:
     return f"{value * 100:.0f}%"
 
 
+def p_shown(p_value: float | None) -> str:
+    """A p-value as it is always shown: never as nothing."""
+    if p_value is None:
+        return "–"
+    return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
+
+
 def limited(estimate: Estimate) -> str:
     """An estimated share with its interval and n; `–` where there is none."""
     if estimate.value is None:
