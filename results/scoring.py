@@ -31,12 +31,18 @@ from results.records import (
     Verdict,
 )
 from results.seal import verify_seal
-from results.store import attribution_writer, read_campaign, read_steps, read_trial, sealed_trials, write_scores
+from results.store import (
+    ORIGINAL,
+    attribution_writer,
+    read_campaign,
+    read_steps,
+    read_trial,
+    sealed_trials,
+    write_scores,
+)
 from results.summary import ArmSummary, Cell, StepLine, Summary, TrialLine
 from results.volume import tally_of
 
-ORIGINAL = "original"
-"""Folder beside the scores: the same without what people decided; there only if they did."""
 NANO = 1_000_000_000
 
 
