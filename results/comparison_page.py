@@ -17,6 +17,7 @@ from results.summary import Summary
 from results.tables import p_shown, percent
 from results.views import arm_name, product_arms
 from results.wording import words
+from results.wording_reasons import reason_words
 
 NEGATIVE = ("missed", "twins_disturbed", "delay", "cost")
 """What a reader would weigh below zero."""
@@ -58,6 +59,7 @@ def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> di
         language: `ja` or `en`.
     """
     say = words(language)
+    reason = reason_words(summary.comparison.ranking.reason or "", language) if summary.comparison else ""
     names = {arm.arm_key: arm_name(arm, language) for arm in product_arms(summary)}
     found = summary.comparison
     if found is None:
@@ -68,6 +70,7 @@ def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> di
         "csp": page["csp"] + f"; script-src 'sha256-{digest}'",
         "summary": summary,
         "found": found,
+        "no_ranking": reason,
         "script": Markup(script),  # noqa: S704  # our own file
         "vectors": Markup(script_data(_vectors(found, names))),  # noqa: S704  # nothing in it can end the element
         "sliders": [_slider(name, found.ranking.weights, say) for name in WEIGHED if _is_known(found, name)],
@@ -85,7 +88,7 @@ def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> di
         "metrics": [
             (metric, say[f"compared.{metric}"], pairs, [(test.name, p_shown(test.p_value), test.of) for test in tests])
             for metric in dict.fromkeys(one.metric for one in found.contrasts)
-            for pairs in [[_pair(one, names, say) for one in found.contrasts if one.metric == metric]]
+            for pairs in [[_pair(one, names, language) for one in found.contrasts if one.metric == metric]]
             for tests in [found.overall.get(metric, ())]
         ],
     }  # fmt: skip
@@ -109,7 +112,8 @@ def _slider(name: str, weights: Mapping[str, float], say: Mapping[str, str]) -> 
     return Slider(name, say[f"weigh.{name}"], low, high, weights.get(name, 0.0))
 
 
-def _pair(one: Contrast, names: Mapping[str, str], say: Mapping[str, str]) -> PairView:
+def _pair(one: Contrast, names: Mapping[str, str], language: str) -> PairView:
+    say = words(language)
     first = one.tests[0] if one.tests else None
     return PairView(
         first=names.get(one.first, one.first),
@@ -123,5 +127,6 @@ def _pair(one: Contrast, names: Mapping[str, str], say: Mapping[str, str]) -> Pa
         p_holm=p_shown(one.p_holm),
         beats=percent(one.beats) if one.beats is not None else "–",
         detectable=number(one.detectable),
-        conclusion=say[f"conclusion.{one.conclusion}"] + (f" ({one.reason})" if one.reason else ""),
+        conclusion=say[f"conclusion.{one.conclusion}"]
+        + (f" ({reason_words(one.reason, language)})" if one.reason else ""),
     )

@@ -5,6 +5,7 @@ from results.printable import printable
 from results.records import Rate
 from results.summary import ArmSummary, Summary
 from results.wording import words
+from results.wording_methods import rests_on
 
 HEADLINE_DENOMINATOR = "applicable"
 
@@ -28,12 +29,12 @@ def p_shown(p_value: float | None) -> str:
     return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
 
 
-def limited(estimate: Estimate) -> str:
+def limited(estimate: Estimate, language: str) -> str:
     """An estimated share with its interval and n; `–` where there is none."""
     if estimate.value is None:
         return f"– (n = {estimate.n})"
     low, high = ("–" if end is None else f"{end * 100:.0f}" for end in (estimate.low, estimate.high))
-    return f"{percent(estimate.value)} [{low}–{high}] (n = {estimate.n} {estimate.of})"
+    return f"{percent(estimate.value)} [{low}–{high}] ({rests_on(estimate.n, estimate.of, language)})"
 
 
 def find_rate(arm: ArmSummary, metric: str, denominator: str = HEADLINE_DENOMINATOR) -> Rate | None:

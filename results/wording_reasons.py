@@ -72,6 +72,30 @@ _RULES = (
     ("no repetition in which both were done", "両方で行われた反復がない"),
     ("all of one technique: no interval", "一つのテクニックのみのため、区間を求められない"),
     ("one trial has no spread", "試行が1回のみのため、ばらつきを求められない"),
+    ("nothing to divide by: there is no such step execution", "該当する手順の実行がなく、割り算ができない"),
+    ("the plan has no valid benign twin", "有効な正規の作業（攻撃と対になる操作）がない"),
+    (
+        "every placebo was alerted on: nothing is left that chance does not explain",
+        "すべてのプラセボに警告があり、偶然で説明できない部分が残らない",
+    ),
+    ("no step has two valid repetitions", "有効な反復が2回以上ある手順がない"),
+    (
+        "every answer is the same, so that agreement beyond chance is not defined",
+        "すべての結果が同じなので、偶然を超える一致は定義できない",
+    ),
+    ("no trial watched for any time", "観測した時間のある試行がない"),
+    ("no step was detected", "検知した手順がない"),
+    ("the objective step was carried out in no trial", "目的の手順が実行された試行がない"),
+    ("no execution is valid for both", "両方で有効な実行がない"),
+    (
+        "neither has an alert with a time on a common step",
+        "共通の手順について、時刻のある警告がどちらにもない",
+    ),
+    (
+        "every technique gives it the same score: no spread to make an interval of",
+        "どのテクニックでも同じ点数なので、区間を作るばらつきがない",
+    ),
+    ("nothing is weighed", "重みがすべて0"),
 )
 
 
