@@ -143,10 +143,10 @@ def gap(
         if not found:
             raise EvaluationError(f"{public}, {variants}: found no arm that is in both; allowed: one or more.")
         print_table(
-            ["arm", "public", "variants", "gap [95 %]", "techniques", "p", "result"],
+            ["arm", "public (mean)", "variants (mean)", "gap [95 %]", "techniques", "p", "result"],
             [
                 [
-                    one.arm_key, _share(one.public), _share(one.variants), _interval(one.gap), len(one.techniques),
+                    one.arm_key, _mean(one.public), _mean(one.variants), _interval(one.gap), len(one.techniques),
                     p_shown(one.p_value), WORDS[one.conclusion],
                 ]
                 for one in found
@@ -258,5 +258,6 @@ def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}"
 
 
-def _share(one: "Rate") -> str:
-    return "–" if one.value is None else f"{one.value:.0%} ({one.hits}/{one.n})"
+def _mean(one: "Rate") -> str:
+    """A mean over techniques is not hits divided by n, so those do not stand beside it."""
+    return "–" if one.value is None else f"{one.value:.0%}"

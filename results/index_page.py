@@ -7,7 +7,7 @@ from results import views
 from results.attack import Catalogue
 from results.records import StepKind, Trial
 from results.summary import ArmSummary, Summary
-from results.tables import limited, share
+from results.tables import limited, mean_share, share
 from results.wording import words
 from results.wording_methods import method_words
 
@@ -74,6 +74,7 @@ def index_page(
         "commitments": _distinct([trial.plan_digest for trial in trials.values()]),
         "files": [(f"{root if up else ''}{href}", say.get(name, name)) for href, name, up in _FILES],
         "share": share,
+        "mean_share": lambda rate: mean_share(rate, language),
         "limited": lambda estimate: limited(estimate, language),
         "arm_name": lambda arm: views.arm_name(arm, language),
     }

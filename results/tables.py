@@ -17,6 +17,15 @@ def share(rate: Rate) -> str:
     return f"{percent(rate.value)} ({rate.hits}/{rate.n}) [{rate.low * 100:.0f}–{rate.high * 100:.0f}]"
 
 
+def mean_share(rate: Rate, language: str) -> str:
+    """A mean over techniques, each counting alike: no counts stand beside it, since it is not hits divided by n."""
+    if rate.value is None or rate.low is None or rate.high is None:
+        return "–"
+    techniques = rate.n if rate.clusters is None else rate.clusters  # None: each of them once
+    over = words(language)["macro.over"].format(n=techniques)
+    return f"{percent(rate.value)} [{rate.low * 100:.0f}–{rate.high * 100:.0f}]{over}"
+
+
 def percent(value: float) -> str:
     """A share as a whole percentage."""
     return f"{value * 100:.0f}%"

@@ -8,10 +8,13 @@ import pytest
 
 from results.measures_page import metrics_page
 from results.paths import ROOT
+from results.records import Rate
 from results.scoring import score_campaign
+from results.tables import mean_share
 from results.wording_methods import method_words, rests_on
 from results.wording_reasons import reason_words
 from tests.campaign_builder import build_campaign
+from tests.results.rendered import first_text
 
 NAMED = ("METHOD", "CLUSTERED", "COUNTED", "FURTHER", "method")
 ENGLISH = re.compile(r"(?<![A-Za-z])[a-z]{2,}")
@@ -69,7 +72,22 @@ def test_whatever_a_published_summary_says_of_a_number_has_its_japanese(path):
     said |= {reason_words(one["reason"], "ja") for one in parts if one.get("reason")}
     said |= {rests_on(one["n"], one["of"], "ja").removeprefix("n = ") for one in parts if "of" in one}
     assert said
-    assert {words for words in said if ENGLISH.search(words)} == set()
+    assert {one for one in said if ENGLISH.search(one)} == set()
+
+
+@pytest.mark.parametrize(("language", "over"), [("ja", "（2テクニックの平均）"), ("en", " (mean over 2 techniques)")])
+def test_a_mean_over_techniques_does_not_stand_beside_counts_that_it_is_not_the_ratio_of(tmp_path, language, over):
+    """Once seen: 25% (1/3)."""
+    mean = Rate(hits=1, n=3, value=0.25, low=0.037, high=0.745, method="mean over techniques; wilson", clusters=2)
+    assert mean_share(mean, language) == f"25% [4–74]{over}"
+    once = mean.model_copy(update={"hits": 1, "n": 2, "value": 0.5, "clusters": None})
+    assert mean_share(once, language) == f"50% [4–74]{over}"
+    assert mean_share(mean.model_copy(update={"value": None}), language) == "–"
+    folder = build_campaign(tmp_path)
+    summary = score_campaign(folder)
+    text = first_text(folder, summary, language)
+    for line in (line for arm in summary.arms for line in arm.rates if line.macro and line.macro.value is not None):
+        assert mean_share(line.macro, language) in text
 
 
 def test_the_page_of_metrics_says_it_in_the_pages_language(tmp_path):
