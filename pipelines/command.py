@@ -12,7 +12,7 @@ from pipelines.terminal import explaining as _explaining
 from pipelines.terminal import print_json as _print_json
 from pipelines.terminal import print_table as _print_table
 from pipelines.terminal import visible as _visible
-from results.errors import MOST_NAMED, ContentError, EvaluationError, several
+from results.errors import MOST_LISTED, ContentError, EvaluationError, several
 from results.paths import campaign_folder
 
 app = typer.Typer(
@@ -354,10 +354,10 @@ def verify(
             typer.echo(
                 f"{found.trials} trials name it, {found.seals} seals hold, {found.steps} steps' bytes follow from it"
             )
-            for problem in found.problems[:MOST_NAMED]:
+            for problem in found.problems[:MOST_LISTED]:
                 typer.echo(_visible(problem))
-            if len(found.problems) > MOST_NAMED:
-                typer.echo(f"and {len(found.problems) - MOST_NAMED} more, which --json lists")
+            if len(found.problems) > MOST_LISTED:
+                typer.echo(f"and {len(found.problems) - MOST_LISTED} more, which --json lists")
             typer.echo("the same plan" if found.holds else "NOT the same plan, or not the same results")
         if not found.holds:
             raise typer.Exit(1)

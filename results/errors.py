@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-MOST_NAMED = 6
+MOST_LISTED = 6
 """Names in one message; how many more there are is said."""
 
 
@@ -20,10 +20,10 @@ def several(names: Iterable[str], near: str | None = None, sep: str = ", ", noth
         nothing: the words if there are none.
     """
     known = list(dict.fromkeys(names))
-    if near is not None and len(known) > MOST_NAMED:
-        known = list(dict.fromkeys([*difflib.get_close_matches(near, known, MOST_NAMED), *known]))
-    more = [f"and {len(known) - MOST_NAMED} more"] if len(known) > MOST_NAMED else []
-    return sep.join([*known[:MOST_NAMED], *more]) or nothing
+    if near is not None and len(known) > MOST_LISTED:
+        known = list(dict.fromkeys([*difflib.get_close_matches(near, known, MOST_LISTED), *known]))
+    more = [f"and {len(known) - MOST_LISTED} more"] if len(known) > MOST_LISTED else []
+    return sep.join([*known[:MOST_LISTED], *more]) or nothing
 
 
 class Problem(BaseModel):
