@@ -30,6 +30,10 @@ BEYOND = "; beyond its declared class and so in no denominator of it: the produc
 MOST_NAMED = 5
 """Techniques, sub-techniques with their parent, that one alert may name and still say which it means: as many as
 any rule of the public Sigma collection for Linux."""
+MOST_TOGETHER = 2 * MOST_NAMED
+"""Techniques that all alerts on one step may name together: its several acts may each be named for what they are (in
+the published fleets five at most), but a different name on every alert is no name."""
+TOGETHER = f"; its alerts together name more than {MOST_TOGETHER} techniques, so that none says which"
 GRADES = [Category.TECHNIQUE, Category.TACTIC, Category.GENERAL]
 
 
@@ -81,10 +85,11 @@ def judge(
     """
     applicable = class_sees(trial, step)
     outcome, reason = _outcome(trial, step, evidence, control)
+    shown = bool(evidence.alerts) and outcome in (Outcome.ALERTED, Outcome.PREVENTED)
+    grades, too_many = _grades(evidence.said, step, names) if shown else ([], False)
+    reason += TOGETHER if too_many else ""
     if not applicable and outcome in SEEN:
         reason = f"{reason}{BEYOND}{', '.join(step.data_components)}"
-    shown = bool(evidence.alerts) and outcome in (Outcome.ALERTED, Outcome.PREVENTED)
-    grades = [grade(said, step, names) for said in evidence.said] if shown else []
     best = min((g.category for g in grades), key=GRADES.index, default=None)
     latency_s, delivery_s, received_s = _latency(step, evidence) if shown else (None, None, None)
     logged = evidence.telemetry_kind if outcome is Outcome.LOGGED else None
@@ -122,6 +127,25 @@ def class_sees(trial: Trial, step: StepExecution) -> bool:
     return bool(set(trial.sees) & set(step.data_components))
 
 
+def _grades(said: Sequence[Said], step: StepExecution, names: Names) -> tuple[list[Grade], bool]:
+    """How much each alert on a step said, and whether that is less because together they named too many techniques.
+
+    Else a product that names another technique on every alert would be right on every step.
+    """
+    grades = [grade(one, step, names) for one in said]
+    together = {family for one in said if not one.by_time for family in _families(one, names)}
+    if len(together) <= MOST_TOGETHER:
+        return grades, False
+    lessened = [Grade(Category.GENERAL, parent=False, wrong=one.wrong) for one in grades]
+    return lessened, lessened != grades
+
+
+def _families(said: Said, names: Names) -> set[str]:
+    """The techniques that an alert names, sub-techniques with their parent."""
+    named = {names.read(name).technique for name in json.loads(said.techniques)}
+    return {name.partition(".")[0] for name in named if name}
+
+
 def grade(said: Said, step: StepExecution, names: Names) -> Grade:
     """How much an alert said: names are compared as ids of the pinned release, revoked ids followed.
 
@@ -132,8 +156,7 @@ def grade(said: Said, step: StepExecution, names: Names) -> Grade:
     own = catalogue.resolve(step.technique) if step.technique else None
     parent = catalogue.parent_of(own) if own else None
     wrong = tuple(sorted(name for name in named if name not in (own, parent)))
-    families = {name.partition(".")[0] for name in named if name}
-    if said.by_time or step.kind is not StepKind.MALICIOUS or len(families) > MOST_NAMED:
+    if said.by_time or step.kind is not StepKind.MALICIOUS or len(_families(said, names)) > MOST_NAMED:
         return Grade(Category.GENERAL, parent=False, wrong=wrong)
     if own is not None and own in named:
         return Grade(Category.TECHNIQUE, parent=False, wrong=wrong)

@@ -35,6 +35,10 @@ _RULES = (
     ),
     ("an alert was attributed to it", "帰属した警告がある"),
     (
+        "; its alerts together name more than 10 techniques, so that none says which",
+        "。警告が合わせて10を超えるテクニックを挙げているので、どれとも特定していない",
+    ),
+    (
         "; beyond its declared class and so in no denominator of it: ",
         "。宣言された分類の外なので、その分母には含めない：",
     ),
