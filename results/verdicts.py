@@ -33,7 +33,12 @@ any rule of the public Sigma collection for Linux."""
 MOST_TOGETHER = 2 * MOST_NAMED
 """Techniques that all alerts on one step may name together: its several acts may each be named for what they are (in
 the published fleets five at most), but a different name on every alert is no name."""
+MOST_TACTICS = 4
+"""Tactics that one alert may name: as many as any technique belongs to, and as any rule of that collection names."""
+MOST_TACTICS_TOGETHER = 7
+"""Tactics that all alerts on one step may name together: half of them (in the published fleets four at most)."""
 TOGETHER = f"; its alerts together name more than {MOST_TOGETHER} techniques, so that none says which"
+TACTICS_TOGETHER = f"; its alerts together name more than {MOST_TACTICS_TOGETHER} tactics, so that none says which"
 GRADES = [Category.TECHNIQUE, Category.TACTIC, Category.GENERAL]
 
 
@@ -86,8 +91,8 @@ def judge(
     applicable = class_sees(trial, step)
     outcome, reason = _outcome(trial, step, evidence, control)
     shown = bool(evidence.alerts) and outcome in (Outcome.ALERTED, Outcome.PREVENTED)
-    grades, too_many = _grades(evidence.said, step, names) if shown else ([], False)
-    reason += TOGETHER if too_many else ""
+    grades, lessened = _grades(evidence.said, step, names) if shown else ([], "")
+    reason += lessened
     if not applicable and outcome in SEEN:
         reason = f"{reason}{BEYOND}{', '.join(step.data_components)}"
     best = min((g.category for g in grades), key=GRADES.index, default=None)
@@ -127,17 +132,31 @@ def class_sees(trial: Trial, step: StepExecution) -> bool:
     return bool(set(trial.sees) & set(step.data_components))
 
 
-def _grades(said: Sequence[Said], step: StepExecution, names: Names) -> tuple[list[Grade], bool]:
-    """How much each alert on a step said, and whether that is less because together they named too many techniques.
+def _grades(said: Sequence[Said], step: StepExecution, names: Names) -> tuple[list[Grade], str]:
+    """How much each alert on a step said, and why that is less where together they named too much to say which.
 
-    Else a product that names another technique on every alert would be right on every step.
+    Else a product that names another technique, or tactic, on every alert would be right on every step.
     """
-    grades = [grade(one, step, names) for one in said]
-    together = {family for one in said if not one.by_time for family in _families(one, names)}
-    if len(together) <= MOST_TOGETHER:
-        return grades, False
-    lessened = [Grade(Category.GENERAL, parent=False, wrong=one.wrong) for one in grades]
-    return lessened, lessened != grades
+    grades, told = [grade(one, step, names) for one in said], [one for one in said if not one.by_time]
+    reason = ""
+    if len({family for one in told for family in _families(one, names)}) > MOST_TOGETHER:
+        grades, reason = _lessened(grades, (Category.TECHNIQUE, Category.TACTIC), TOGETHER)
+    elif len({tactic for one in told for tactic in _tactics(one, names)}) > MOST_TACTICS_TOGETHER:
+        grades, reason = _lessened(grades, (Category.TACTIC,), TACTICS_TOGETHER)
+    return grades, reason
+
+
+def _lessened(grades: Sequence[Grade], categories: Sequence[Category], why: str) -> tuple[list[Grade], str]:
+    """The grades, those of some categories as general ones; and why, if there are any."""
+    found = [
+        Grade(Category.GENERAL, parent=False, wrong=one.wrong) if one.category in categories else one for one in grades
+    ]
+    return found, why if found != list(grades) else ""
+
+
+def _tactics(said: Said, names: Names) -> set[str]:
+    """The tactics that an alert names, by id."""
+    return {tactic for name in json.loads(said.tactics) if (tactic := names.tactic(name))}
 
 
 def _families(said: Said, names: Names) -> set[str]:
@@ -149,7 +168,8 @@ def _families(said: Said, names: Names) -> set[str]:
 def grade(said: Said, step: StepExecution, names: Names) -> Grade:
     """How much an alert said: names are compared as ids of the pinned release, revoked ids followed.
 
-    By time alone an alert is `general` at most, whatever it names; so is one that names more than `MOST_NAMED`.
+    By time alone an alert is `general` at most, whatever it names; so is one that names more than `MOST_NAMED`
+    techniques. One that names more than `MOST_TACTICS` tactics names none.
     """
     named = {names.read(name).technique for name in json.loads(said.techniques)}
     catalogue = names.catalogue
@@ -162,8 +182,8 @@ def grade(said: Said, step: StepExecution, names: Names) -> Grade:
         return Grade(Category.TECHNIQUE, parent=False, wrong=wrong)
     if parent is not None and parent in named:
         return Grade(Category.TECHNIQUE, parent=True, wrong=wrong)
-    tactics = {names.tactic(name) for name in json.loads(said.tactics)}
-    if tactics & set(step.tactics):
+    tactics = _tactics(said, names)
+    if len(tactics) <= MOST_TACTICS and tactics & set(step.tactics):
         return Grade(Category.TACTIC, parent=False, wrong=wrong)
     return Grade(Category.GENERAL, parent=False, wrong=wrong)
 

@@ -39,6 +39,10 @@ _RULES = (
         "。警告が合わせて10を超えるテクニックを挙げているので、どれとも特定していない",
     ),
     (
+        "; its alerts together name more than 7 tactics, so that none says which",
+        "。警告が合わせて7を超える戦術を挙げているので、どれとも特定していない",
+    ),
+    (
         "; beyond its declared class and so in no denominator of it: ",
         "。宣言された分類の外なので、その分母には含めない：",
     ),

@@ -6,7 +6,7 @@ from attacks.catalogue import load_catalogue
 from results.counting import StepEvidence
 from results.records import Action, Canary, Category, Kind, Outcome, StepKind, TrialStatus
 from results.techniques import Names
-from results.verdicts import MOST_TOGETHER, TOGETHER, judge
+from results.verdicts import MOST_TACTICS, MOST_TACTICS_TOGETHER, MOST_TOGETHER, TACTICS_TOGETHER, TOGETHER, judge
 from results.wording_reasons import reason_words
 from tests.campaign_builder import BEGAN, SECOND, make_observation, make_step, make_trial
 from tests.results import by_column
@@ -119,7 +119,38 @@ def test_what_was_general_already_is_said_to_have_lost_nothing():
     assert (verdict.category, verdict.reason) == (Category.GENERAL, "an alert was attributed to it")
 
 
+TACTICS = sorted(NAMES.catalogue.tactics)
+
+
+def test_naming_every_tactic_says_nothing_about_which():
+    """Once, all fourteen on every alert were right on every step."""
+    own, *others = ["TA0003", *(one for one in TACTICS if one != "TA0003")]
+    few, many = (
+        judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, tactics=(own, *others[:count])))
+        for count in (3, 4)
+    )
+    assert (few.category, many.category) == (Category.TACTIC, Category.GENERAL)
+
+    def together(count, **more):
+        alerts = [
+            make_observation(f"a{number}", 0.1 + number / 100, pid=1000, tactics=(name,), **more)
+            for number, name in enumerate((own, *others[: count - 1]))
+        ]
+        return judged(make_step("cron"), *alerts)
+
+    assert (together(7).category, together(7).reason) == (Category.TACTIC, "an alert was attributed to it")
+    assert together(8).category is Category.GENERAL
+    assert together(8).reason == f"an alert was attributed to it{TACTICS_TOGETHER}"
+    assert together(14, techniques=("T1053.003",)).category is Category.TECHNIQUE  # that it names well
+
+
+def test_no_technique_of_the_catalogue_belongs_to_more_tactics_than_an_alert_may_name():
+    assert max(len(one.tactics) for one in NAMES.catalogue.techniques.values()) == MOST_TACTICS
+
+
 def test_the_limit_of_names_is_said_in_japanese():
+    assert str(MOST_TACTICS_TOGETHER) in TACTICS_TOGETHER
+    assert "戦術" in reason_words(TACTICS_TOGETHER, "ja")
     assert str(MOST_TOGETHER) in TOGETHER
     assert reason_words(f"an alert was attributed to it{TOGETHER}", "ja") == (
         "帰属した警告がある。警告が合わせて10を超えるテクニックを挙げているので、どれとも特定していない"
