@@ -10,6 +10,7 @@ from results.attribution_rows import json_text
 from results.counting import Said
 from results.criteria import lend
 from results.errors import EvaluationError, RecordVersionError, SealError
+from results.grading import grade
 from results.judging import judge_sealed
 from results.ledger import make_ledger
 from results.measures_page import QUALITY
@@ -25,7 +26,7 @@ from results.store import (
     write_trial,
 )
 from results.techniques import Names, read_name
-from results.verdicts import grade, was_open
+from results.verdicts import was_open
 from results.volume import duplicate_share
 from results.wording import words
 from tests.campaign_builder import (

@@ -4,9 +4,10 @@ import pytest
 
 from attacks.catalogue import load_catalogue
 from results.counting import StepEvidence
+from results.grading import MOST_TACTICS, MOST_TACTICS_TOGETHER, MOST_TOGETHER, TACTICS_TOGETHER, TOGETHER
 from results.records import Action, Canary, Category, Kind, Outcome, StepKind, TrialStatus
 from results.techniques import Names
-from results.verdicts import MOST_TACTICS, MOST_TACTICS_TOGETHER, MOST_TOGETHER, TACTICS_TOGETHER, TOGETHER, judge
+from results.verdicts import judge
 from results.wording_reasons import reason_words
 from tests.campaign_builder import BEGAN, SECOND, make_observation, make_step, make_trial
 from tests.results import by_column
