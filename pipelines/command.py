@@ -225,30 +225,51 @@ def overhead(
     arms: Annotated[list[str], typer.Argument(help="<product>-<arm>, or an id or folder for the arm `default`.")],
     rounds: Annotated[int, typer.Option(min=1, max=50, help="How often; intervals need at least 2.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and of drawn values.")] = 1,
-    name: Annotated[str, typer.Option("--as", help="Id of the results.")] = "overhead",
+    plan: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Time this plan's work with every arm, instead of what suits each arm: an id or folder; repeatable."
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option("--as", help="The results' id: NAME_PLAN for each plan.")] = "overhead",
     content: Annotated[list[str] | None, typer.Option("--content", help="ID=FOLDER, as in `pij run`.")] = None,
     fresh: Annotated[bool, typer.Option(help="Set earlier results aside and start over.")] = False,
-    table: Annotated[Path | None, typer.Option("--markdown", help="Write the tables there, too.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--markdown", help="Write a page there, and a picture for each plan beside it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time ordinary work (compile, archive, web, database, many small files) with and without products, in alternation.
+    """Time ordinary work with and without products, in alternation; also what memory and CPU the products use.
 
-    Runs one trial at a time; leave the machine alone meanwhile. Resumes when it is run again.
+    Each arm does the work that gives its product most to do, by what its manifest says it sees: `working_load`
+    (compile, archive, database, many small files and programs on one server) for what watches a machine, `web_load`
+    (pages, forms, uploads, downloads, log-ins through a gateway to a shop) for what watches traffic or a service's
+    logs. Arms of both kinds may be named at once. An arm that can't stand where the work is done is refused by name.
+
+    Runs one trial at a time; leave the machine alone meanwhile. Resumes when it is run again. Exits 0 if every arm was
+    measured, 1 if some were not (the reason is printed), 2 if nothing could be.
     """
-    from pipelines.overhead import cost_rows, markdown, measure, rows
+    from pipelines.overhead import measure
+    from pipelines.overhead_page import cost_rows, remark_rows, rows, unmeasured_rows, write_page
 
     with _explaining(as_json):
-        found, costs = measure(arms, rounds, seed, name, _pairs(content or []), fresh, quiet=as_json)
+        found = measure(arms, rounds, seed, name, _pairs(content or []), plan or (), fresh, quiet=as_json)
         if table is not None:
-            given = "".join(f" --content {one}" for one in content or [])
-            command = f"pij overhead {' '.join(arms)} --rounds {rounds} --seed {seed}{given}"
-            table.write_text(markdown(found, costs, command), "utf-8")
+            given = [*(f"--plan {one}" for one in plan or []), *(f"--content {one}" for one in content or [])]
+            write_page(table, found, " ".join(["pij overhead", *arms, f"--rounds {rounds} --seed {seed}", *given]))
         if as_json:
             _print_json([one.model_dump(mode="json") for one in found])
-            return
-        for lines in (rows(found), cost_rows(costs)):
-            if lines:
-                _print_table(list(lines[0]), [list(line.values()) for line in lines])
+        else:
+            for one in found:
+                typer.echo(_visible(f"{one.title.en}: plan {one.plan} in environment {one.environment}"))
+                for lines in (rows(one), remark_rows(one), cost_rows(one.costs)):
+                    if lines:
+                        _print_table(list(lines[0]), [list(line.values()) for line in lines])
+            missing = unmeasured_rows(found)
+            if missing:
+                _print_table(list(missing[0]), [list(line.values()) for line in missing])
+        if any(one.unmeasured for one in found):
+            raise typer.Exit(1)
 
 
 @app.command()
