@@ -256,7 +256,8 @@ def overhead(
         found = measure(arms, rounds, seed, name, _pairs(content or []), plan or (), fresh, quiet=as_json)
         if table is not None:
             given = [*(f"--plan {one}" for one in plan or []), *(f"--content {one}" for one in content or [])]
-            write_page(table, found, " ".join(["pij overhead", *arms, f"--rounds {rounds} --seed {seed}", *given]))
+            command = " ".join(["pij overhead", *arms, f"--rounds {rounds} --seed {seed}", *given])
+            write_page(table, found, command, forced=bool(plan))
         if as_json:
             _print_json([one.model_dump(mode="json") for one in found])
         else:

@@ -133,7 +133,9 @@ def measure(
     path = state_folder() / f"{name}.yaml"
     path.write_text(yaml.safe_dump(definition, allow_unicode=True, sort_keys=False), "utf-8")
     run_campaign(Wishes(str(path), content=dict(content or {}), fresh=fresh, prefect=False, quiet=quiet))
-    found = tuple(_measured(work, its, runs_folder() / f"{name}_{work.plan.id}") for work, its in given)
+    found = tuple(
+        read_measured(work, [arm.key for arm in its], runs_folder() / f"{name}_{work.plan.id}") for work, its in given
+    )
     if not any(one.overheads for one in found):
         reasons = "; ".join(f"{key}: {reason}" for one in found for key, reason in one.unmeasured.items())
         raise EvaluationError(
@@ -228,7 +230,14 @@ def _refusal(arm: AskedArm, work: Work, forced: bool) -> Problem:
     )  # fmt: skip
 
 
-def _measured(work: Work, arms: Sequence[AskedArm], folder: Path) -> Measured:
+def read_measured(work: Work, arms: Sequence[str], folder: Path) -> Measured:
+    """What the sealed trials of a plan say.
+
+    Args:
+        work: the plan.
+        arms: keys of those that were asked for.
+        folder: the campaign's.
+    """
     paths = {path: read_trial(path) for path in sealed_trials(folder)}
     try:
         found = overheads(folder)
@@ -246,7 +255,7 @@ def _measured(work: Work, arms: Sequence[AskedArm], folder: Path) -> Measured:
         overheads=found,
         costs=_costs(paths, had),
         remarks={key: said for key in had if (said := _remarks(key, trials))},
-        unmeasured={arm.key: _why_not(arm.key, trials) for arm in arms if arm.key not in had},
+        unmeasured={key: _why_not(key, trials) for key in arms if key not in had},
     )
 
 

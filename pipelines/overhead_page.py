@@ -13,17 +13,21 @@ MIB = 1024 * 1024
 NO_OWN = "the product has no container of its own"
 HEAD = """# Overhead: ordinary work with and without products
 
-Made by `{command}`. In each round the work is done once without a product and once with each arm, one trial at a time,
-in an order drawn from the seed. A ratio is made within a round: 1.2 means that the work takes 20 % longer with the
-product. Intervals are 95 %, by Student's t over rounds, and wide where rounds are few; one that holds 1 shows no
-difference, which is not to say that there is none.
+Made by `{command}`.
 
-Each arm does the work that gives its product something to do, by what its manifest says that it sees:"""
-COSTS = """### What the products themselves use
+In each round the work is done once without a product and once with each arm, one trial at a time, in an order drawn
+from the seed. A ratio is made within a round: 1.2 means that the work takes 20 % longer with the product. Intervals are
+95 %, by Student's t over rounds, and wide where rounds are few; one that holds 1 shows no difference, which is not to
+say that there is none.
 
-Apart from the work: means over the rounds, with 95 % intervals. A product in a container of its own is counted there
-("–": it has none). What runs in a node is the node's use less that of the control of the same round, so the work's own
-variation is in its interval, and less than nothing means no more than that."""
+What the products themselves use stands apart from the work: means over the same rounds. A product in a container of its
+own is counted there ("–": it has none). What runs in a node is the node's use less that of the control of the same
+round; it holds what the work itself used more or less than in the control, and can be below 0 by that.
+
+{given}
+"""
+OWN_WORK = "Each arm does the work that gives its product most to do, by what its manifest says that it sees:"
+ALL_WORK = "Every arm does the work of every plan that was named:"
 
 
 def rows(found: Measured) -> list[dict[str, str]]:
@@ -95,24 +99,25 @@ def _resource(cost: Cost) -> str:
     return f"{cost.resource.removesuffix('_bytes')} (MiB)" if cost.resource.endswith("_bytes") else cost.resource
 
 
-def write_page(file: Path, found: Sequence[Measured], command: str) -> list[Path]:
-    """Write the page, and a picture for each plan beside it; returns their paths."""
+def write_page(file: Path, found: Sequence[Measured], command: str, forced: bool = False) -> list[Path]:
+    """Write the page, and a picture for each plan beside it; returns their paths. See `markdown`."""
     pictures = {file.with_name(f"{file.stem}-{one.plan}.svg"): picture(one) for one in found if one.overheads}
-    texts = {file: markdown(found, command, file.stem), **pictures}
+    texts = {file: markdown(found, command, file.stem, forced), **pictures}
     for path, text in texts.items():
         path.write_text(text, "utf-8")
     return list(texts)
 
 
-def markdown(found: Sequence[Measured], command: str, stem: str) -> str:
+def markdown(found: Sequence[Measured], command: str, stem: str, forced: bool = False) -> str:
     """The measurement as a page of Markdown.
 
     Args:
         found: one for each plan.
         command: that makes it.
         stem: what the pictures' names begin with.
+        forced: the user named the plans.
     """
-    parts = [HEAD.format(command=command), ""]
+    parts = [HEAD.format(command=command, given=ALL_WORK if forced else OWN_WORK)]
     parts += [
         f"- **{one.title.en}** (plan `{one.plan}` in environment `{one.environment}`): {_arms(one)}" for one in found
     ]
@@ -143,7 +148,7 @@ def _of_plan(one: Measured, stem: str) -> list[str]:
         "",
         *(f"- `{row['arm']}`: {row['remark']}." for row in remark_rows(one)),
         *([""] if one.remarks else []),
-        COSTS,
+        "### What the products themselves use",
         "",
         *_costs(one.costs),
     ]
@@ -161,7 +166,7 @@ def _costs(costs: Mapping[str, Sequence[Cost]]) -> list[str]:
         for row in cost_rows(costs)
         if row["resource"] not in dead
     ]
-    note = ["", f"Not there: {', '.join(dead)} ({NEVER_COUNTED})."] if dead else []
+    note = ["", f"Not in the table: {', '.join(dead)}; {NEVER_COUNTED}."] if dead else []
     return [*_table(kept), *note]
 
 
