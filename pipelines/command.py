@@ -241,13 +241,17 @@ def overhead(
 ) -> None:
     """Time ordinary work with and without products, in alternation; also what memory and CPU the products use.
 
-    Each arm does the work that gives its product most to do, by what its manifest says it sees: `working_load`
-    (compile, archive, database, many small files and programs on one server) for what watches a machine, `web_load`
-    (pages, forms, uploads, downloads, log-ins through a gateway to a shop) for what watches traffic or a service's
-    logs. Arms of both kinds may be named at once. An arm that can't stand where the work is done is refused by name.
+    Each arm does the work that gives its product most to do, by what its manifest says it sees.
 
-    Runs one trial at a time; leave the machine alone meanwhile. Resumes when it is run again. Exits 0 if every arm was
-    measured, 1 if some were not (the reason is printed), 2 if nothing could be.
+    working_load: compile, archive, database, many small files and programs on one server.
+
+    web_load: pages, forms, uploads, downloads and log-ins through a gateway to a web shop.
+
+    Arms of both kinds may be named at once. One that can't stand where the work is done is refused by name.
+
+    One trial at a time; leave the machine alone meanwhile. Resumes when it is run again.
+
+    Exits 0 if every arm was measured, 1 if some were not (the reason is printed), 2 if nothing could be.
     """
     from pipelines.overhead import measure
     from pipelines.overhead_page import cost_rows, remark_rows, rows, unmeasured_rows, write_page
