@@ -5,6 +5,7 @@ most to do, by what the manifest says that it sees and the plan's steps say that
 environment it can stand at all.
 """
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from results.costs import costs, never_counted, usage
 from results.errors import ContentError, EvaluationError, Problem
 from results.measures import Cost
 from results.overhead import Overhead, overheads
-from results.paths import runs_folder, state_folder
+from results.paths import runs_folder
 from results.records import CONTROL, Record, Text, Trial, TrialStatus
 from results.store import read_resources, read_trial, sealed_trials
 
@@ -114,7 +115,7 @@ def measure(
     asked = list({one.key: one for one in map(asked_arm, arms)}.values())
     given = assign(asked, timed_work(plans), forced=bool(plans))
     definition = {
-        "id": name,
+        "id": NAME,
         "title": {"en": "Ordinary work with and without products", "ja": "製品の有無による通常業務の所要時間"},
         "parts": [
             {
@@ -130,9 +131,11 @@ def measure(
         "parallel": 1,  # what runs beside it would be measured, too
         "entries": [],
     }
-    path = state_folder() / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(definition, allow_unicode=True, sort_keys=False), "utf-8")
-    run_campaign(Wishes(str(path), content=dict(content or {}), fresh=fresh, prefect=False, quiet=quiet))
+    with tempfile.TemporaryDirectory(prefix="overhead-") as scratch:
+        path = Path(scratch) / f"{NAME}.yaml"
+        path.write_text(yaml.safe_dump(definition, allow_unicode=True, sort_keys=False), "utf-8")
+        wishes = Wishes(str(path), content=dict(content or {}), name=name, fresh=fresh, prefect=False, quiet=quiet)
+        run_campaign(wishes)
     found = tuple(
         read_measured(work, [arm.key for arm in its], runs_folder() / f"{name}_{work.plan.id}") for work, its in given
     )
