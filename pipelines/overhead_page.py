@@ -18,7 +18,7 @@ Made by `{command}`.
 In each round the work is done once without a product and once with each arm, one trial at a time, in an order drawn
 from the seed. A ratio is made within a round: 1.2 means that the work takes 20 % longer with the product. Intervals are
 95 %, by Student's t over rounds, and wide where rounds are few; one that holds 1 shows no difference, which is not to
-say that there is none.
+say that there is none. Each is 95 % by itself: of twenty, about one is off by chance.
 
 What the products themselves use stands apart from the work: means over the same rounds. A product in a container of its
 own is counted there ("–": it has none). What runs in a node is the node's use less that of the control of the same
