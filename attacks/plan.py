@@ -136,6 +136,9 @@ class Baseline(Definition):
     """How much time the activity stands for; the seed spreads the actions over it."""
     compress: float = Field(default=60.0, ge=1.0, le=1000.0)
     """How many times faster it is replayed."""
+    timed: bool = False
+    """Its work is there to be timed with and without products (`pij overhead`). Each turn of an action then does the
+    same, however long it takes, and `data_components` says which products the work gives something to do."""
 
 
 class Drawn(Definition):

@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import importlib
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -63,7 +64,8 @@ PIDS = 30_000
 PROCESSES = 3
 CHUNK = 500_000
 AGAIN = 3
-"""The best of so many counts, for both sizes alike."""
+"""Rounds. Medians are compared: the best of many short runs is luck that a long run never has."""
+SMALL_IN_A_ROUND = 3
 LATE = ("pandas", "scipy.stats", "statsmodels.stats.proportion", "krippendorff")
 """What is only imported where it is needed: in both ways, imports are timed by themselves."""
 KINDS = (StepKind.MALICIOUS,) * 6 + (StepKind.BENIGN,) * 3 + (StepKind.PLACEBO,)
@@ -289,23 +291,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         more = folder
         if wanted.times > 1:
             more = made(Path(scratch) / "more", wanted.alerts * wanted.times, wanted.steps * wanted.times)
-        pandas_s, pandas_mib, _imports_s = measured("pandas", folder)
-        scored, many = [], []
+        merged, scored, many = [], [], []
         for _again in range(AGAIN):  # in turn: a machine's speed wanders
-            scored.append(measured("score", folder))
+            merged.append(measured("pandas", folder))
+            scored += [measured("score", folder) for _run in range(SMALL_IN_A_ROUND)]
             many += [measured("score", more)] if wanted.times > 1 else []
-        best_s, peak = min(scored)[0], max(mib for _s, mib, _imports_s in scored)
-        every = ", ".join(f"{seconds:.1f}" for seconds, _mib, _imports_s in scored)
-        print(f"{wanted.alerts:,} alerts x {wanted.steps:,} steps: {best_s:.1f} s (of {every}), peak {peak:.0f} MiB")
+        usual_s, peak = statistics.median(one[0] for one in scored), max(one[1] for one in scored)
+        print(
+            f"{wanted.alerts:,} alerts x {wanted.steps:,} steps: median {usual_s:.1f} s (of {_seconds(scored)}), "
+            f"peak {peak:.0f} MiB"
+        )
         print(f"imported beforehand, not in it ({', '.join(LATE)}): {min(one[2] for one in scored):.1f} s")
-        print(f"the obvious pandas merge of the same files: {pandas_s:.1f} s, peak {pandas_mib:.0f} MiB")
-        print(f"ratio to it: {best_s / pandas_s:.2f}")
+        pandas_s, mib = statistics.median(one[0] for one in merged), max(one[1] for one in merged)
+        print(
+            f"the obvious pandas merge of the same files: median {pandas_s:.1f} s (of {_seconds(merged)}), "
+            f"peak {mib:.0f} MiB"
+        )
+        print(f"ratio to it: {usual_s / pandas_s:.2f}")
         if wanted.times > 1:
-            many_s = min(many)[0]
-            every = ", ".join(f"{seconds:.1f}" for seconds, _mib, _imports_s in many)
-            print(f"{wanted.times} times as much: {many_s:.1f} s (of {every}), {many_s / best_s:.1f} times as long")
+            many_s = statistics.median(one[0] for one in many)
+            print(
+                f"{wanted.times} times as much: median {many_s:.1f} s (of {_seconds(many)}), {many_s / usual_s:.1f} "
+                f"times as long; by the best of each {min(many)[0] / min(scored)[0]:.1f}"
+            )
             print(f"its peak: {max(one[1] for one in many):.0f} MiB")
         print(f"load {os.getloadavg()[0]:.1f} at the end")
+
+
+def _seconds(runs: Sequence[tuple[float, float, float]]) -> str:
+    return ", ".join(f"{seconds:.1f}" for seconds, _mib, _imports_s in runs)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,11 +25,11 @@ from pipelines.procedures import known_proofs, read_values
 from pipelines.registry import PROCEDURES, find, find_campaign, folder_digest
 from products.deploy import sources_of
 from products.lint import lint_product, misplaced
-from products.manifest import Arm, Component, Product, read_product
+from products.manifest import Arm, Component, ContentMount, Product, read_product
 from products.secret import Secrets, find_secrets
 from results.attack import Catalogue
 from results.documents import load_yaml, read_document
-from results.errors import ContentError, EvaluationError, Problem
+from results.errors import ContentError, EvaluationError, Problem, several
 from results.paths import ROOT, shown, state_folder
 from results.records import SLUG, Campaign, Pace, StoppingRule
 
@@ -108,6 +108,12 @@ class Prepared:
             stopping=StoppingRule(**rule.model_dump()) if (rule := self.definition.stopping) else None,
         )
 
+    def takes(self) -> set[str]:
+        """Ids of the content that its arms and its plan's battery take."""
+        mounts = {mount.id for entry in self.entries for mount in mounts_of(entry.product, entry.arm)}
+        corpus = self.plan.battery.corpus if self.plan.battery else None
+        return mounts | ({corpus} if corpus else set())
+
     def pace(self) -> Pace:
         """Its budget and retries."""
         return Pace(budget_minutes=self.definition.budget_minutes, retries=self.definition.retries)
@@ -143,10 +149,11 @@ def prepare_parts(
     Args:
         name: campaign id or file.
         attack: a STIX bundle of ATT&CK Enterprise instead of the embedded catalogue.
-        content: content id -> folder, for arms that need the user's own content.
+        content: content id -> folder, for arms that need the user's own content; each must be taken by a chosen arm
+            or by a plan's battery.
         only: arms (`<product>-<arm>`) to run; all if empty. The control always runs.
         as_id: another id for the campaign's results.
-        secrets: secret id -> file with its value; others are looked for in `PIJ_SECRET_<ID>`.
+        secrets: secret id -> file with its value, likewise; others are looked for in `PIJ_SECRET_<ID>`.
 
     Returns:
         One for each plan and environment.
@@ -173,9 +180,20 @@ def prepare_parts(
             prepared.append(
                 _prepare(path, of_part(definition, part), part, catalogue, content or {}, secrets or {}, only)
             )
+    if not problems:  # else what is taken is not known
+        problems += _not_taken(path, "--content", content or {}, {name for one in prepared for name in one.takes()})
+        asked = {secret.id for one in prepared for entry in one.entries for secret in entry.product.secrets}
+        problems += _not_taken(path, "--secret", secrets or {}, asked)
     if problems:
         raise ContentError(list(dict.fromkeys(problems)))
     return tuple(one for one in prepared if one.entries or not only)
+
+
+def _not_taken(path: Path, option: str, given: Mapping[str, Path], taken: Collection[str]) -> list[Problem]:
+    """What was given under an id that nothing takes: else a misspelt one would go unnoticed."""
+    allowed = ", ".join(sorted(taken)) or "none: no chosen arm takes any"
+    mend = "Name one that a chosen arm takes, or leave it out." if taken else "Leave it out."
+    return [_whole(shown(path), option, repr(name), allowed, mend) for name in given if name not in taken]
 
 
 def _keys(definition: CampaignDefinition) -> list[str]:
@@ -183,8 +201,7 @@ def _keys(definition: CampaignDefinition) -> list[str]:
 
 
 def _not_an_arm(path: Path, wanted: str, known: list[str]) -> Problem:
-    allowed = ", ".join(dict.fromkeys(known))
-    return _whole(shown(path), "--only", repr(wanted), allowed, "Name an arm of this campaign.")
+    return _whole(shown(path), "--only", repr(wanted), several(known, wanted), "Name an arm of this campaign.")
 
 
 def _prepare(
@@ -357,12 +374,17 @@ def _noting(problems: list[Problem]) -> Iterator[None]:
         problems += error.problems
 
 
+def mounts_of(product: Product, arm: Arm) -> list[ContentMount]:
+    """The user's content that an arm takes."""
+    mounts = [mount for component in product.components for mount in component.content]
+    return mounts + [mount for changed in arm.components.values() for mount in changed.content]
+
+
 def entry_of(
     folder: Path, product: Product, arm: Arm, content: Mapping[str, Path], secrets: Mapping[str, Path]
 ) -> ArmOfProduct:
     """One arm with its digest, which a registration and every sealed trial hold."""
-    mounts = [mount for component in product.components for mount in component.content]
-    mounts += [mount for changed in arm.components.values() for mount in changed.content]
+    mounts = mounts_of(product, arm)
     given = {mount.id: content[mount.id] for mount in mounts if mount.id in content}
     missing = tuple(
         f"{mount.id}: {mount.what.en} (give it with --content {mount.id}=FOLDER)"

@@ -12,7 +12,8 @@ from pipelines.terminal import explaining as _explaining
 from pipelines.terminal import print_json as _print_json
 from pipelines.terminal import print_table as _print_table
 from pipelines.terminal import visible as _visible
-from results.errors import ContentError, EvaluationError
+from results.errors import MOST_LISTED, ContentError, EvaluationError, several
+from results.paths import campaign_folder
 
 app = typer.Typer(
     help="Proven in Japan: finds out what a security product really detects, and publishes it with the evidence.",
@@ -224,30 +225,56 @@ def overhead(
     arms: Annotated[list[str], typer.Argument(help="<product>-<arm>, or an id or folder for the arm `default`.")],
     rounds: Annotated[int, typer.Option(min=1, max=50, help="How often; intervals need at least 2.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and of drawn values.")] = 1,
-    name: Annotated[str, typer.Option("--as", help="Id of the results.")] = "overhead",
+    plan: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Time this plan's work with every arm, instead of what suits each arm: an id or folder; repeatable."
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option("--as", help="The results' id: NAME_PLAN for each plan.")] = "overhead",
     content: Annotated[list[str] | None, typer.Option("--content", help="ID=FOLDER, as in `pij run`.")] = None,
     fresh: Annotated[bool, typer.Option(help="Set earlier results aside and start over.")] = False,
-    table: Annotated[Path | None, typer.Option("--markdown", help="Write the tables there, too.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--markdown", help="Write a page there, and a picture for each plan beside it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time ordinary work (compile, archive, web, database, many small files) with and without products, in alternation.
+    """Time ordinary work with and without products, in alternation; also what memory and CPU the products use.
 
-    Runs one trial at a time; leave the machine alone meanwhile. Resumes when it is run again.
+    Each arm does the work that gives its product most to do, by what its manifest says it sees.
+
+    working_load: compile, archive, database, many small files and programs on one server.
+
+    web_load: pages, forms, uploads, downloads and log-ins through a gateway to a web shop.
+
+    Arms of both kinds may be named at once. One that can't stand where the work is done is refused by name.
+
+    One trial at a time; leave the machine alone meanwhile. Resumes when it is run again.
+
+    Exits 0 if every arm was measured, 1 if some were not (the reason is printed), 2 if nothing could be.
     """
-    from pipelines.overhead import cost_rows, markdown, measure, rows
+    from pipelines.overhead import measure
+    from pipelines.overhead_page import cost_rows, remark_rows, rows, unmeasured_rows, write_page
 
     with _explaining(as_json):
-        found, costs = measure(arms, rounds, seed, name, _pairs(content or []), fresh, quiet=as_json)
+        found = measure(arms, rounds, seed, name, _pairs(content or []), plan or (), fresh, quiet=as_json)
         if table is not None:
-            given = "".join(f" --content {one}" for one in content or [])
-            command = f"pij overhead {' '.join(arms)} --rounds {rounds} --seed {seed}{given}"
-            table.write_text(markdown(found, costs, command), "utf-8")
+            given = [*(f"--plan {one}" for one in plan or []), *(f"--content {one}" for one in content or [])]
+            command = " ".join(["pij overhead", *arms, f"--rounds {rounds} --seed {seed}", *given])
+            write_page(table, found, command, forced=bool(plan))
         if as_json:
             _print_json([one.model_dump(mode="json") for one in found])
-            return
-        for lines in (rows(found), cost_rows(costs)):
-            if lines:
-                _print_table(list(lines[0]), [list(line.values()) for line in lines])
+        else:
+            for one in found:
+                typer.echo(_visible(f"{one.title.en}: plan {one.plan} in environment {one.environment}"))
+                for lines in (rows(one), remark_rows(one), cost_rows(one.costs)):
+                    if lines:
+                        _print_table(list(lines[0]), [list(line.values()) for line in lines])
+            missing = unmeasured_rows(found)
+            if missing:
+                _print_table(list(missing[0]), [list(line.values()) for line in missing])
+        if any(one.unmeasured for one in found):
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -259,7 +286,7 @@ def score(
     from results.scoring import score_campaign
 
     with _explaining(as_json):
-        _print_summary(score_campaign(_results(campaign)), as_json)
+        _print_summary(score_campaign(campaign_folder(campaign)), as_json)
 
 
 @app.command()
@@ -280,7 +307,7 @@ def publish(
     from results.scoring import score_campaign
 
     with _explaining(as_json):
-        folder = _results(campaign)
+        folder = campaign_folder(campaign)
         if not is_scored_since(folder):
             typer.echo("people decided something since it was scored: scoring again", err=True)
             score_campaign(folder)
@@ -312,11 +339,11 @@ def attire(
                 _print_table(["step", "technique", "procedure", "executor", "started (ns UTC)", "exit code"], rows)
             return
         campaign, _slash, trial_id = source.partition("/")
-        folder = _results(campaign) / "trials" / trial_id
+        folder = campaign_folder(campaign) / "trials" / trial_id
         if not (folder / "trial.json").is_file():
             known = sorted(path.parent.name for path in folder.parent.glob("*/trial.json"))
             raise EvaluationError(
-                f"found no trial {source!r}; allowed: {campaign}/ and one of {', '.join(known) or 'none'}"
+                f"found no trial {source!r}; allowed: {campaign}/ and one of {several(known, trial_id)}. Name one."
             )
         text = json.dumps(to_attire(read_trial(folder), read_steps(folder)), ensure_ascii=False, indent=2)
         if to is None:
@@ -353,8 +380,10 @@ def verify(
             typer.echo(
                 f"{found.trials} trials name it, {found.seals} seals hold, {found.steps} steps' bytes follow from it"
             )
-            for problem in found.problems:
+            for problem in found.problems[:MOST_LISTED]:
                 typer.echo(_visible(problem))
+            if len(found.problems) > MOST_LISTED:
+                typer.echo(f"and {len(found.problems) - MOST_LISTED} more, which --json lists")
             typer.echo("the same plan" if found.holds else "NOT the same plan, or not the same results")
         if not found.holds:
             raise typer.Exit(1)
@@ -419,7 +448,7 @@ def _pairs(texts: list[str]) -> dict[str, Path]:
     for text in texts:
         name, equals, folder = text.partition("=")
         if not equals or not Path(folder).is_dir():
-            raise EvaluationError(f"--content: found {text!r}; allowed: ID=FOLDER with a folder that exists")
+            raise EvaluationError(f"--content: found {text!r}; allowed: ID=FOLDER with a folder that exists. Check it.")
         pairs[name] = Path(folder)
     return pairs
 
@@ -429,21 +458,9 @@ def _secret_files(texts: list[str]) -> dict[str, Path]:
     for text in texts:
         name, equals, file = text.partition("=")
         if not equals or not Path(file).is_file():
-            raise EvaluationError(f"--secret: found {text!r}; allowed: ID=FILE with a file that exists")
+            raise EvaluationError(f"--secret: found {text!r}; allowed: ID=FILE with a file that exists. Check it.")
         pairs[name] = Path(file)
     return pairs
-
-
-def _results(campaign: str) -> Path:
-    from results.paths import runs_folder
-
-    folder = Path(campaign) if "/" in campaign else runs_folder() / campaign
-    if not (folder / "campaign.json").is_file():
-        known = sorted(path.parent.name for path in runs_folder().glob("*/campaign.json"))
-        raise EvaluationError(
-            f"{folder}: found no results; allowed: {', '.join(known) or 'none yet'}. Run `pij run {campaign}` first."
-        )
-    return folder
 
 
 def _print_summaries(summaries: tuple[Any, ...], as_json: bool) -> None:
@@ -472,4 +489,4 @@ def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401  # Summ
         if trial.reason:
             typer.echo(_visible(f"{trial.trial_id}: {trial.status}: {trial.reason.splitlines()[0]}"))
     if summary.missing_trials:
-        typer.echo(f"not run yet: {', '.join(summary.missing_trials)}")
+        typer.echo(f"not run yet: {several(summary.missing_trials)}")

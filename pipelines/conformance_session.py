@@ -16,6 +16,7 @@ from pipelines.conformance import Conformance, Status
 from pipelines.conformance_report import as_junit, as_markdown, as_sarif, as_text, index_markdown
 from pipelines.conformance_run import check_product
 from pipelines.run import stopping_on_signals
+from pipelines.terminal import print_table
 from results.errors import EvaluationError, Interrupted
 from results.paths import shown
 from results.printable import printable
@@ -85,16 +86,15 @@ def print_report(report: Conformance) -> None:
     """The report as a table on standard output."""
     console = Console(width=None if Console().is_terminal else 160)
     table = Table("", "item", "found", "how to mend it", title=Text(f"{printable(report.product_name)} · {report.arm}"))
+    for column in table.columns:
+        column.overflow = "fold"
     for item in report.items:
         cells = (item.title.en, item.found, item.mend)
         table.add_row(Text(item.status, style=COLOURS[item.status]), *(Text(printable(cell)) for cell in cells))
     console.print(table)
     for item in report.items:
         if item.table:
-            details = Table(*item.table[0], title=Text(item.title.en))
-            for row in item.table[1:]:
-                details.add_row(*(Text(printable(cell)) for cell in row))
-            console.print(details)
+            print_table(item.table[0], item.table[1:], item.title.en)
     failed = sum(item.status is Status.FAILED for item in report.items)
     words = "conforms" if report.passed else f"does not conform: {failed} item(s) failed"
     console.print(Text(f"{report.product} ({report.arm}) {words}; {report.seconds:.0f} s"), highlight=False)

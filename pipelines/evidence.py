@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.printable import printable
 from results.records import Attribution, Observation, StepExecution, Verdict, as_json
 from results.store import read_alerts, read_attributions, read_steps, read_telemetry, read_trial, read_verdicts
@@ -25,7 +25,9 @@ def gather(runs: Path, address: str) -> dict[str, Any]:
     steps = read_steps(trial_folder)
     step = next((step for step in steps if step.step_id == step_id), None)
     if step is None:
-        raise EvaluationError(f"{address}: found no step {step_id!r}; allowed: {', '.join(s.step_id for s in steps)}")
+        raise EvaluationError(
+            f"{address}: found no step {step_id!r}; allowed: {several((s.step_id for s in steps), step_id)}. Name one."
+        )
     verdicts = [v for v in _scored(folder, read_verdicts) if (v.trial_id, v.step_id) == (trial_id, step_id)]
     claims = [
         claim
@@ -108,5 +110,6 @@ def _scored(folder: Path, read: Any) -> list[Any]:  # noqa: ANN401
 def _inside(place: Path, name: str, kind: str) -> Path:
     known = sorted(path.name for path in place.glob("*") if path.is_dir() and not path.name.startswith("."))
     if name not in known:
-        raise EvaluationError(f"{place}: found no {kind} {name!r}; allowed: {', '.join(known) or 'none yet'}")
+        there = several(known, name, nothing="none yet")
+        raise EvaluationError(f"{place}: found no {kind} {name!r}; allowed: {there}. Check the address.")
     return place / name

@@ -10,6 +10,7 @@ import typer
 
 from pipelines.terminal import explaining, named_paths, print_json, print_table, visible
 from results.errors import EvaluationError
+from results.paths import campaign_folder
 
 if TYPE_CHECKING:
     from results.people import Ruling, Standing
@@ -97,7 +98,7 @@ def dispute(
 
     with explaining(as_json):
         if answers is not None:
-            found = answer(_campaign(address.partition("/")[0]), answers, author, reason, time.time_ns())
+            found = answer(campaign_folder(address.partition("/")[0]), answers, author, reason, time.time_ns())
         else:
             folder, trial, step = _addressed(address)
             found = object_to(folder, trial, step, author, reason, evidence or [], time.time_ns())
@@ -115,13 +116,16 @@ def people(
 ) -> None:
     """Show what people decided: registration, adjudications, disputes, and until when vendors may object."""
     from results.disputes import people_of
+    from results.registration import REGISTRATION
+    from results.store import sealed_trials
 
     with explaining(as_json):
-        found = people_of(_campaign(campaign))
+        folder = campaign_folder(campaign, ("campaign.json", REGISTRATION))
+        found = people_of(folder)
         if as_json:
             print_json(found.model_dump(mode="json"))
             return
-        _show_standing(found.registration)
+        _show_standing(found.registration, has_results=bool(sealed_trials(folder)))
         if found.window:
             typer.echo(f"vendors may object until {_moment(found.window.until_ns)}")
         rows = [
@@ -136,22 +140,25 @@ def people(
                 typer.echo(visible(f"  {words}"))
 
 
-def _show_standing(found: "Standing") -> None:
-    """The words of the published page, a line each."""
+def _show_standing(found: "Standing", has_results: bool) -> None:
+    """The words of the published page, a line each; of a trial that was not run yet nothing is missing."""
     from results.people_page import standing_view
     from results.wording import words
 
-    say = words("en")
-    view = standing_view(found, say)
+    say, planned = words("en"), len(found.missing)
+    view = standing_view(found if has_results else found.model_copy(update={"missing": (), "not_recorded": {}}), say)
     lines = [f"registered: {f'{view.when} sha256 {view.commitment}' if view.commitment else 'never'}"]
     if view.commitment:
         lines += [f"signature: {view.signature}"]
-    if view.commitment or view.lines:
+    if (view.commitment and has_results) or view.lines:
         lines += [f"{say['as_registered']}: {view.as_registered}", *(f"  {line}" for line in view.lines)]
     if view.more:
         lines += [f"  {view.more} `pij people --json`"]
     lines += [f"  {view.restarts}"] if view.restarts else []
-    lines += [f"{say['as_scored']}: {view.as_scored}"] if view.commitment else []
+    if view.commitment and has_results:
+        lines += [f"{say['as_scored']}: {view.as_scored}"]
+    if not has_results:
+        lines += [f"no results yet: found no sealed trial{f' of {planned}' if planned else ''}; `pij run` makes them"]
     for line in lines:
         typer.echo(visible(line))
 
@@ -172,7 +179,7 @@ def preview(
     from pipelines.previewing import preview_product
 
     with explaining(as_json):
-        folder = _campaign(campaign)
+        folder = campaign_folder(campaign)
         given = named_paths("--content", content or [])
         found = preview_product(folder, product, to, definition or folder.name, given, days, time.time_ns())
         if as_json:
@@ -244,19 +251,7 @@ def _addressed(address: str) -> tuple[Path, str, str]:
     parts: Sequence[str] = address.strip("/").split("/")
     if len(parts) < 3:
         raise EvaluationError(f"found {address!r}; allowed: CAMPAIGN/TRIAL/STEP, e.g. demo/fail2ban-default-r1/guess.")
-    return _campaign("/".join(parts[:-2])), parts[-2], parts[-1]
-
-
-def _campaign(name: str) -> Path:
-    from results.paths import runs_folder
-
-    folder = Path(name) if "/" in name else runs_folder() / name
-    if not (folder / "campaign.json").is_file():
-        known = sorted(path.parent.name for path in runs_folder().glob("*/campaign.json"))
-        raise EvaluationError(
-            f"{folder}: found no results; allowed: {', '.join(known) or 'none yet'}. Run `pij run {name}` first."
-        )
-    return folder
+    return campaign_folder("/".join(parts[:-2])), parts[-2], parts[-1]
 
 
 def _ruled(ruling: "Ruling") -> str:

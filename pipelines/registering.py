@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.campaign import Prepared, prepare_parts
 from pipelines.submission_key import sign
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.journal import EntryKind, append
 from results.paths import runs_folder, shown
 from results.records import SCORER_VERSION
@@ -81,8 +81,9 @@ def require_registered(prepared: Prepared, folder: Path) -> None:
     facts = {name: str(getattr(now, name)) for name in fields} | pace_facts(now.pace)
     found = departures(registration, facts, now.products, now.seeds)
     if found:
+        changes = several((one.said() for one in found), sep="; ")
         raise EvaluationError(
-            f"{shown(folder / REGISTRATION)}: found {'; '.join(one.said() for one in found)}; allowed: what was "
+            f"{shown(folder / REGISTRATION)}: found {changes}; allowed: what was "
             f"registered ({registration.commitment[:12]}). Go back to it, or run it unregistered under another name "
             "(--as NAME)."
         )

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 from pathlib import Path
 
-from results.errors import ContentError, Problem
+from results.errors import ContentError, Problem, several
 from results.paths import ROOT
 
 PLACES = {
@@ -75,5 +75,5 @@ def _missing(kind: str, name: str, known: list[str], wanted: str) -> ContentErro
     close = difflib.get_close_matches(name, known, n=1)
     mend = f"Did you mean {close[0]!r}?" if close else "Give one of these, or a path."
     found = f"no {kind} {name!r}"
-    allowed = f"{wanted}; known: {', '.join(known) or 'none'}"
+    allowed = f"{wanted}; known: {several(known, name)}"
     return ContentError([Problem(path=name, line=None, field=kind, found=found, allowed=allowed, mend=mend)])

@@ -21,7 +21,7 @@ from pipelines.run import CampaignRun, OnEvent, open_campaign
 from pipelines.schedule import Schedule, run_trials
 from results.adjudication import require_verdict
 from results.documents import read_document
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.paths import ROOT
 from results.records import SCORER_VERSION, AttributionStatus, StepExecution, Trial, Verdict
 from results.reproduction import (
@@ -136,7 +136,7 @@ def chosen(plan: Plan, step_id: str) -> list[Step]:
     known = {step.id: step for step in plan.steps}
     own = step_id if step_id in known else step_id.rpartition("-")[0]  # a baseline numbers its actions
     if own not in known:
-        raise EvaluationError(f"{plan.id}: found no step {step_id!r}; allowed: {', '.join(known)}.")
+        raise EvaluationError(f"{plan.id}: found no step {step_id!r}; allowed: {several(known, own)}. Name one.")
     wanted, waiting = set[str](), [own]
     while waiting:
         name = waiting.pop()
@@ -235,7 +235,7 @@ def _entry_of(trial: Trial, prepared: Prepared) -> ArmOfProduct:
     for entry in prepared.entries:
         if (entry.product.id, entry.arm.id) == (trial.product, trial.arm):
             return entry
-    known = ", ".join(entry.key for entry in prepared.entries) or "none"
+    known = several((entry.key for entry in prepared.entries), f"{trial.product}-{trial.arm}")
     raise EvaluationError(
         f"{trial.trial_id}: found {trial.product or 'a control'} in arm {trial.arm or 'none'}; allowed: a trial of one "
         f"of {known}. A control has nothing to be reproduced against; name another trial or --definition."

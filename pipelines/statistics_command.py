@@ -43,6 +43,7 @@ def compare(
     from results.comparison import COMPARED, DELAY
     from results.comparison import compare as compare_ledgers
     from results.reading import cores_of, ledgers_of, require_distinct, require_same
+    from results.tables import p_shown
 
     with explaining(as_json):
         if metric not in (None, *COMPARED, DELAY):
@@ -69,7 +70,7 @@ def compare(
         print_table(header, [_contrast_row(one) for one in contrasts])
         for name, tests in found.overall.items():
             if tests and metric in (None, name):
-                shown = ", ".join(f"{test.name} p {_p(test.p_value)}" for test in tests)
+                shown = ", ".join(f"{test.name} p {p_shown(test.p_value)}" for test in tests)
                 typer.echo(f"{name}, all arms alike? {shown}")
 
 
@@ -122,17 +123,19 @@ def rank(
 def gap(
     public: Annotated[str, typer.Argument(help="Campaign on public plans.")],
     variants: Annotated[str, typer.Argument(help="Campaign on variants or plans kept back.")],
-    metric: Annotated[str, typer.Option(help="detected, alerted, technique, visible or prevented.")] = "detected",
+    metric: Annotated[str, typer.Option(help="One of detected, alerted, technique, visible, prevented.")] = "detected",
     as_json: AsJson = False,
 ) -> None:
     """Recognition gap: how much better a product does on what is public than on the same techniques in other dress."""
-    from results.ledger import METRICS
-    from results.recognition import gaps
+    from results.reading import GAP_TO_ITSELF, require_distinct
+    from results.recognition import GAUGED, gaps
+    from results.tables import p_shown
 
     with explaining(as_json):
-        if metric not in METRICS:
-            raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join(METRICS)}. {ONE}")
+        if metric not in GAUGED:
+            raise EvaluationError(f"--metric: found {metric!r}; allowed: {', '.join(GAUGED)}. {ONE}")
         first, second = _books([public, variants])
+        require_distinct([first, second], GAP_TO_ITSELF)
         found = gaps(first, second, metric)
         if as_json:
             print_json([one.model_dump(mode="json") for one in found])
@@ -140,11 +143,11 @@ def gap(
         if not found:
             raise EvaluationError(f"{public}, {variants}: found no arm that is in both; allowed: one or more.")
         print_table(
-            ["arm", "public", "variants", "gap [95 %]", "techniques", "p", "result"],
+            ["arm", "public (mean)", "variants (mean)", "gap [95 %]", "techniques", "p", "result"],
             [
                 [
-                    one.arm_key, _share(one.public), _share(one.variants), _interval(one.gap), len(one.techniques),
-                    _p(one.p_value), WORDS[one.conclusion],
+                    one.arm_key, _mean(one.public), _mean(one.variants), _interval(one.gap), len(one.techniques),
+                    p_shown(one.p_value), WORDS[one.conclusion],
                 ]
                 for one in found
             ],
@@ -228,20 +231,16 @@ def _books(campaigns: list[str]) -> "list[Book]":
     return books
 
 
-def _p(value: float | None) -> str:
-    from results.permutation import shown_p
-
-    return "–" if value is None else shown_p(value)
-
-
 def _contrast_row(one: "Contrast") -> list[str]:
+    from results.tables import p_shown
+
     words = {"first": f"{one.first} is ahead", "second": f"{one.second} is ahead"}
     result = words.get(one.conclusion) or WORDS[one.conclusion]
     if one.conclusion == "no_difference_shown" and one.detectable is not None:
         result += f" (could show {one.detectable:.0%})"
     return [
         one.metric, one.first, one.second, _interval(one.difference), str(one.n),
-        f"{one.first_only}/{one.second_only}", _p(one.p_holm),
+        f"{one.first_only}/{one.second_only}", p_shown(one.p_holm),
         f"{result}: {one.reason}" if one.reason else result,
     ]  # fmt: skip
 
@@ -259,5 +258,6 @@ def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}"
 
 
-def _share(one: "Rate") -> str:
-    return "–" if one.value is None else f"{one.value:.0%} ({one.hits}/{one.n})"
+def _mean(one: "Rate") -> str:
+    """A mean over techniques is not hits divided by n, so those do not stand beside it."""
+    return "–" if one.value is None else f"{one.value:.0%}"

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 import typer
 
 from results.errors import ContentError, EvaluationError, Interrupted
+
+WIDEST = 1 << 20
+"""Columns of a table that is not read on a terminal, at most."""
 
 
 @contextmanager
@@ -42,16 +45,23 @@ def visible(text: str) -> str:
     return "\n".join(printable(line) for line in text.splitlines())
 
 
-def print_table(header: list[str], rows: list[list[Any]]) -> None:
-    """A table on standard output; every cell is made safe to look at."""
+def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
+    """A table on standard output; every cell is made safe to look at, and none is cut.
+
+    On a terminal what does not fit goes on in the next line; elsewhere a row is one line, however long, so that a
+    program finds every name whole.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*header)
+    table = Table(*header, title=Text(title) if title else None)
+    for column in table.columns:
+        column.overflow = "fold"
     for row in rows:
         table.add_row(*(Text(visible(str(cell))) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    is_seen = sys.stdout.isatty()
+    Console(width=None if is_seen else Console(width=WIDEST).measure(table).maximum).print(table)
 
 
 def print_json(value: object) -> None:

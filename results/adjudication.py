@@ -6,7 +6,7 @@ Each is an entry of the campaign's journal: who, why, before, after, on what evi
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.journal import EntryKind, append, read_journal
 from results.people import Adjudication, Ruling
 from results.records import Category, Outcome, Verdict
@@ -105,7 +105,7 @@ def require_verdict(folder: Path, trial_id: str, step_id: str) -> Verdict:
     if verdict is None:
         trials = sorted({trial for trial, _step in verdicts})
         steps = sorted(step for trial, step in verdicts if trial == trial_id)
-        known = f"a step of {trial_id}: {', '.join(steps)}" if steps else f"a trial: {', '.join(trials)}"
+        known = f"a step of {trial_id}: {several(steps, step_id)}" if steps else f"a trial: {several(trials, trial_id)}"
         raise EvaluationError(f"{trial_id}/{step_id}: found no verdict; allowed: {known}. Check the address.")
     return verdict
 
@@ -141,6 +141,7 @@ def _applied(verdict: Verdict, decision: Adjudication | None) -> Verdict:
             "delivery_s": verdict.delivery_s if detected else None,
             "received_s": verdict.received_s if detected else None,
             "repeats": verdict.repeats if detected else 0,
+            "more_alerts": verdict.more_alerts if detected else 0,
             "applicable": {Outcome.NOT_APPLICABLE: False, Outcome.MISSED: True}.get(outcome, verdict.applicable),
             "adjudicated_from": verdict.outcome,
             "adjudicated_from_category": verdict.category,

@@ -6,6 +6,7 @@ depends on a text is worked out once for each distinct one.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -111,6 +112,8 @@ def whole_numbers(column: pa.Array) -> tuple[Ints, Bools]:
 def batches(path: Path, names: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[Batch]:
     """The observations of a file of a trial whose seal has been verified, in the order of arrival.
 
+    Each batch is read while the one before is worked on.
+
     Args:
         path: `alerts.parquet` or `telemetry.parquet`.
         names: fields of `Observation` to read. One that an older file lacks is empty.
@@ -120,6 +123,15 @@ def batches(path: Path, names: Sequence[str], rows: int = BATCH_ROWS) -> Iterato
         RecordVersionError: of a schema that this pij does not read.
         EvaluationError: the file is damaged; the text names it.
     """
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        source = _in_turn(path, names, rows)
+        job = reader.submit(next, source, None)
+        while (batch := job.result()) is not None:
+            job = reader.submit(next, source, None)
+            yield batch
+
+
+def _in_turn(path: Path, names: Sequence[str], rows: int) -> Iterator[Batch]:
     kinds = arrow_columns(Observation)
     texts = [name for name in names if kinds[name] == pa.string() and name not in PLAIN_TEXTS]
     with opened(path, read_dictionary=texts, verified=True) as file, reading(path):

@@ -15,6 +15,7 @@ from results.permutation import (
     holm,
     log_rank_scores,
     mcnemar_exact,
+    significant,
     swap_all_test,
     swap_test,
     within_step_test,
@@ -31,8 +32,6 @@ METHOD = (
     "same executions; Agresti and Min's half pairs, effective number of pairs from a cluster bootstrap over "
     "techniques, less for Student's t"
 )
-SMALLEST = 1e-6
-"""P-values are rounded to so much, and none is 0."""
 
 
 def compare(
@@ -72,7 +71,7 @@ def contrast_rates(metric: str, first: str, second: str, a: Grid, b: Grid) -> Co
     n = a.by_cluster(np.ones_like(x), cells)
     alone_first, alone_second = a.by_cluster(x * (1 - y), cells), a.by_cluster(y * (1 - x), cells)
     swap = swap_test(alone_first - alone_second)
-    tests = [Significance(name="swap", p_value=_p(swap), of=int((alone_first != alone_second).sum()))]
+    tests = [Significance(name="swap", p_value=significant(swap), of=int((alone_first != alone_second).sum()))]
     tests += _beside(x, y, cells)
     used = n > 0
     found = paired_difference(alone_first[used], alone_second[used], n[used])
@@ -101,11 +100,13 @@ def _beside(x: Floats, y: Floats, cells: Mask) -> list[Significance]:
     runs = cells[chosen].sum(axis=1)
     if runs.max() <= 1:
         first, second = int((hits * (1 - others)).sum()), int((others * (1 - hits)).sum())
-        return [Significance(name="mcnemar", p_value=_p(mcnemar_exact(first, second)), of=first + second)]
+        return [Significance(name="mcnemar", p_value=significant(mcnemar_exact(first, second)), of=first + second)]
     sums, other_sums = hits.sum(axis=1).astype(np.intp), others.sum(axis=1).astype(np.intp)
     told = int(((sums + other_sums > 0) & (sums + other_sums < 2 * runs)).sum())
     return [
-        Significance(name="within_step", p_value=_p(within_step_test(sums, other_sums, runs.astype(np.intp))), of=told)
+        Significance(
+            name="within_step", p_value=significant(within_step_test(sums, other_sums, runs.astype(np.intp))), of=told
+        )
     ]
 
 
@@ -136,7 +137,9 @@ def contrast_delays(first: str, second: str, a: Grid, b: Grid) -> Contrast:
         first_only=int(alone_first.sum()),
         second_only=int(alone_second.sum()),
         difference=_estimate(found, int(used.sum())),
-        tests=(Significance(name="log_rank", p_value=_p(swap_test(swung)), of=int((np.abs(swung) > 1e-12).sum())),),
+        tests=(
+            Significance(name="log_rank", p_value=significant(swap_test(swung)), of=int((np.abs(swung) > 1e-12).sum())),
+        ),
         p_holm=None,
         beats=beats(np.stack([alone_first, alone_second], axis=1)[used], n[used]),
         detectable=None,
@@ -158,11 +161,11 @@ def overall(metric: str, grids: Sequence[Grid]) -> tuple[Significance, ...]:
         return ()
     hits = np.stack([one.by_cluster(one.values[metric], cells) for one in grids], axis=1)
     mixed = int((hits.max(axis=1) > hits.min(axis=1)).sum())
-    tests = [Significance(name="swap_all", p_value=_p(swap_all_test(hits)), of=mixed)]
+    tests = [Significance(name="swap_all", p_value=significant(swap_all_test(hits)), of=mixed)]
     if (cells.sum(axis=1) <= 1).all():
         table = np.stack([one.values[metric][cells] for one in grids], axis=1).astype(np.intp)
         told = int(((table.sum(axis=1) > 0) & (table.sum(axis=1) < table.shape[1])).sum())
-        tests.append(Significance(name="cochran_q", p_value=_p(cochran_q(table)[1]), of=told))
+        tests.append(Significance(name="cochran_q", p_value=significant(cochran_q(table)[1]), of=told))
     return tuple(tests)
 
 
@@ -178,7 +181,7 @@ def _concluded(one: Contrast, p_holm: float) -> Contrast:
     ahead = "no_difference_shown"
     if p_holm <= LEVEL and value:
         ahead = "first" if value > 0 else "second"
-    return one.model_copy(update={"p_holm": _p(p_holm), "conclusion": ahead})
+    return one.model_copy(update={"p_holm": significant(p_holm), "conclusion": ahead})
 
 
 def ruled(found: Comparison, rule: ByRule) -> Comparison:
@@ -220,7 +223,3 @@ def _estimate(found: Difference, techniques: int) -> Estimate:
         value=rounded(found.value), low=rounded(found.low), high=rounded(found.high), n=techniques, of="techniques",
         unit="share", method=METHOD,
     )  # fmt: skip
-
-
-def _p(value: float) -> float:
-    return max(SMALLEST, rounded(value) or 0.0)

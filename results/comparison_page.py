@@ -10,13 +10,14 @@ from markupsafe import Markup
 from results.contrasts import Comparison, Contrast
 from results.measures_page import number, said
 from results.pages import TEMPLATES
-from results.permutation import shown_p
 from results.printable import printable, script_data
 from results.ranks import WEIGHED
+from results.sequential import level_shown
 from results.summary import Summary
-from results.tables import percent
+from results.tables import p_shown, percent
 from results.views import arm_name, product_arms
 from results.wording import words
+from results.wording_reasons import reason_words
 
 NEGATIVE = ("missed", "twins_disturbed", "delay", "cost")
 """What a reader would weigh below zero."""
@@ -58,6 +59,7 @@ def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> di
         language: `ja` or `en`.
     """
     say = words(language)
+    reason = reason_words(summary.comparison.ranking.reason or "", language) if summary.comparison else ""
     names = {arm.arm_key: arm_name(arm, language) for arm in product_arms(summary)}
     found = summary.comparison
     if found is None:
@@ -68,6 +70,7 @@ def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> di
         "csp": page["csp"] + f"; script-src 'sha256-{digest}'",
         "summary": summary,
         "found": found,
+        "no_ranking": reason,
         "script": Markup(script),  # noqa: S704  # our own file
         "vectors": Markup(script_data(_vectors(found, names))),  # noqa: S704  # nothing in it can end the element
         "sliders": [_slider(name, found.ranking.weights, say) for name in WEIGHED if _is_known(found, name)],
@@ -78,14 +81,14 @@ def comparison_page(summary: Summary, page: dict[str, Any], language: str) -> di
         ],
         "rule": found.by_rule,
         "ruled": [
-            (names.get(line.first, line.first), names.get(line.second, line.second), line.repetition, _p(line.p_value),
-             _p(line.threshold), say[f"conclusion.{line.conclusion}"])
+            (names.get(line.first, line.first), names.get(line.second, line.second), line.repetition,
+             level_shown(line.p_value), level_shown(line.threshold), say[f"conclusion.{line.conclusion}"])
             for line in (found.by_rule.lines if found.by_rule else ())
         ],
         "metrics": [
-            (metric, say[f"compared.{metric}"], pairs, [(test.name, _p(test.p_value), test.of) for test in tests])
+            (metric, say[f"compared.{metric}"], pairs, [(test.name, p_shown(test.p_value), test.of) for test in tests])
             for metric in dict.fromkeys(one.metric for one in found.contrasts)
-            for pairs in [[_pair(one, names, say) for one in found.contrasts if one.metric == metric]]
+            for pairs in [[_pair(one, names, language) for one in found.contrasts if one.metric == metric]]
             for tests in [found.overall.get(metric, ())]
         ],
     }  # fmt: skip
@@ -109,7 +112,8 @@ def _slider(name: str, weights: Mapping[str, float], say: Mapping[str, str]) -> 
     return Slider(name, say[f"weigh.{name}"], low, high, weights.get(name, 0.0))
 
 
-def _pair(one: Contrast, names: Mapping[str, str], say: Mapping[str, str]) -> PairView:
+def _pair(one: Contrast, names: Mapping[str, str], language: str) -> PairView:
+    say = words(language)
     first = one.tests[0] if one.tests else None
     return PairView(
         first=names.get(one.first, one.first),
@@ -119,13 +123,10 @@ def _pair(one: Contrast, names: Mapping[str, str], say: Mapping[str, str]) -> Pa
         only=f"{one.first_only} : {one.second_only}",
         n=one.n,
         techniques=one.techniques,
-        test=f"{first.name} ({_p(first.p_value)}, {first.of})" if first else "–",
-        p_holm=_p(one.p_holm),
+        test=f"{first.name} ({p_shown(first.p_value)}, {first.of})" if first else "–",
+        p_holm=p_shown(one.p_holm),
         beats=percent(one.beats) if one.beats is not None else "–",
         detectable=number(one.detectable),
-        conclusion=say[f"conclusion.{one.conclusion}"] + (f" ({one.reason})" if one.reason else ""),
+        conclusion=say[f"conclusion.{one.conclusion}"]
+        + (f" ({reason_words(one.reason, language)})" if one.reason else ""),
     )
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else shown_p(value)

@@ -8,13 +8,14 @@ import pyarrow as pa
 
 from results.attribution import ATTRIBUTED, Claims
 from results.columns import Batch
-from results.intervals import Ints
+from results.intervals import Bools, Ints
 from results.irregular import Irregular
 from results.pointers import EVIDENCE, TIME
 from results.quality import Times
 from results.records import Action, Kind
 
-TELEMETRY_SHOWN = 20
+NAMED_AT_MOST = 20
+"""Observations that a verdict names of each kind: as many as a page shows. `attributions.parquet` has them all."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class StepEvidence:
     """All that speaks for a step."""
 
     alerts: tuple[str, ...] = ()
-    """Ids of the alerts that count, by their time."""
+    """Ids of the first alerts that count, by their time."""
+    more_alerts: int = 0
+    """How many count beyond these."""
     said: tuple[Said, ...] = ()
     blocked: bool = False
     """One of them says that the product blocked."""
@@ -50,7 +53,36 @@ class StepEvidence:
     """Ids of the first telemetry records that hold its minimum evidence."""
     telemetry_kind: Kind | None = None
     repeats: int = 0
-    """Alerts that say byte for byte what one of `alerts` says: no evidence, but volume."""
+    """Alerts that say byte for byte what one that counts says: no evidence, but volume."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Some of the rows that count, in the order in which they were gathered."""
+
+    steps: Ints
+    moments: Ints
+    """By which a step's rows are put in order."""
+    timed: Bools
+    received: Ints
+    ids: pa.Array
+
+
+def _joined(some: Sequence[_Kept]) -> _Kept:
+    return _Kept(
+        np.concatenate([one.steps for one in some]),
+        np.concatenate([one.moments for one in some]),
+        np.concatenate([one.timed for one in some]),
+        np.concatenate([one.received for one in some]),
+        pa.concat_arrays([one.ids for one in some]),
+    )
+
+
+def _in_turn(steps: Ints, moments: Ints) -> tuple[Ints, Ints, Ints]:
+    """Rows by step and moment: their order, where each step begins in it, and each row's number within its step."""
+    order = np.lexsort((moments, steps))
+    _steps, first, counts = np.unique(steps[order], return_index=True, return_counts=True)
+    return order, first, np.arange(len(order)) - np.repeat(first, counts)
 
 
 class Counting:
@@ -59,9 +91,8 @@ class Counting:
     def __init__(self, alert: bool, steps: int) -> None:
         """For the alerts or the telemetry of a trial with so many steps."""
         self._alert = alert
-        self._rows: list[Ints] = []
-        self._steps: list[Ints] = []
-        self._ids: list[pa.Array] = []
+        self._kept: list[_Kept] = []
+        self._counts = np.zeros(steps, dtype=np.int64)
         self._said: list[tuple[Ints, Ints]] = []
         self._ways: dict[tuple[int, int, bool], int] = {}
         self._texts: dict[str, int] = {}
@@ -87,9 +118,8 @@ class Counting:
         rows = np.concatenate((first, besides[:, 0]))
         steps = np.concatenate((claims.step[first], besides[:, 1]))
         evidence = np.concatenate((claims.evidence[first], besides[:, 2]))
-        self._rows.append(rows + batch.first)
-        self._steps.append(steps)
-        self._ids.append(batch.ids.take(pa.array(rows)))
+        np.add.at(self._counts, steps, 1)
+        self._keep(batch, rows, steps, times)
         self._alone[claims.step[first[~np.isin(first, besides[:, 0])]]] = True
         self._blocked[steps[self._is(batch, "action", Action.BLOCKED.value)[rows] > 0]] = True
         np.minimum.at(self._evidence, steps, evidence)
@@ -97,51 +127,57 @@ class Counting:
         if self._alert:
             self._note_said(batch, rows, steps, evidence)
 
-    def steps(self, times: Times) -> dict[int, StepEvidence]:
+    def steps(self) -> dict[int, StepEvidence]:
         """Step -> its evidence; steps without any are left out."""
-        if not any(map(len, self._rows)):
+        if not any(len(one.steps) for one in self._kept):
             return {}
-        rows, steps = np.concatenate(self._rows), np.concatenate(self._steps)
-        moments = times.moment[rows]
-        order = np.lexsort((moments, steps)) if self._alert else np.argsort(steps, kind="stable")
-        ids = pa.concat_arrays(self._ids).take(pa.array(order))
-        rows, steps = rows[order], steps[order]
-        there, first = np.unique(steps, return_index=True)
-        bounds = [*first.tolist(), len(order)]
+        kept = _joined(self._kept)
+        order, first, nth = _in_turn(kept.steps, kept.moments)
+        steps, shown = kept.steps[order], nth < NAMED_AT_MOST
+        ids = kept.ids.take(pa.array(order[shown])).to_pylist()
+        ends = np.cumsum(np.add.reduceat(shown, first)).tolist()
+        named = {
+            step: tuple(ids[low:high]) for step, low, high in zip(steps[first].tolist(), [0, *ends], ends, strict=False)
+        }
         if not self._alert:
-            return self._telemetry(there, bounds, ids)
-        timed = np.flatnonzero(times.timed[rows])
-        has_time, place = np.unique(steps[timed], return_index=True)
-        earliest = dict(zip(has_time.tolist(), rows[timed[place]].tolist(), strict=True))
-        return self._alerts(there, bounds, ids, earliest, times)
-
-    def _telemetry(self, steps: Ints, bounds: Sequence[int], ids: pa.Array) -> dict[int, StepEvidence]:
-        found = {}
-        for step, low, high in zip(steps.tolist(), bounds[:-1], bounds[1:], strict=True):
-            kind = EVIDENCE[int(self._evidence[step])][1]
-            shown = tuple(ids.slice(low, min(TELEMETRY_SHOWN, high - low)).to_pylist())
-            found[step] = StepEvidence(telemetry=shown, telemetry_kind=kind)
-        return found
-
-    def _alerts(
-        self, steps: Ints, bounds: Sequence[int], ids: pa.Array, earliest: dict[int, int], times: Times
-    ) -> dict[int, StepEvidence]:
-        said, listed = self._ways_of_steps(), ids.to_pylist()
-        found = {}
-        for number, step in enumerate(steps.tolist()):
-            row = earliest.get(step)
-            found[step] = StepEvidence(
-                alerts=tuple(listed[bounds[number] : bounds[number + 1]]),
+            return {
+                step: StepEvidence(telemetry=some, telemetry_kind=EVIDENCE[int(self._evidence[step])][1])
+                for step, some in named.items()
+            }
+        timed = order[kept.timed[order]]
+        has_time, place = np.unique(kept.steps[timed], return_index=True)
+        earliest = timed[place]
+        own = dict(zip(has_time.tolist(), kept.moments[earliest].tolist(), strict=True))
+        receipt = dict(zip(has_time.tolist(), kept.received[earliest].tolist(), strict=True))
+        said = self._ways_of_steps()
+        return {
+            step: StepEvidence(
+                alerts=some,
+                more_alerts=int(self._counts[step]) - len(some),
                 said=tuple(said[step]),
                 blocked=bool(self._blocked[step]),
                 shared=not self._alone[step],
                 alert_kind=EVIDENCE[int(self._evidence[step])][1],
-                first_ns=None if row is None else int(times.moment[row]),
-                first_received_ns=None if row is None else int(times.received[row]),
+                first_ns=own.get(step),
+                first_received_ns=receipt.get(step),
                 earliest_receipt_ns=int(self._received[step]),
                 repeats=int(self._repeats[step]),
             )
-        return found
+            for step, some in named.items()
+        }
+
+    def _keep(self, batch: Batch, rows: Ints, steps: Ints, times: Times) -> None:
+        """Of a batch only what may be named or be the first with a time of its own: a step can have any number."""
+        if not len(rows):
+            return
+        at = rows + batch.first
+        moments, timed = times.moment[at] if self._alert else at, times.timed[at]
+        order, _first, nth = _in_turn(steps, moments)
+        has_time = order[timed[order]]
+        _steps, place = np.unique(steps[has_time], return_index=True)
+        kept = np.unique(np.concatenate((order[nth < NAMED_AT_MOST], has_time[place])))
+        ids = batch.ids.take(pa.array(rows[kept]))
+        self._kept.append(_Kept(steps[kept], moments[kept], timed[kept], times.received[at[kept]], ids))
 
     def _note_said(self, batch: Batch, rows: Ints, steps: Ints, evidence: Ints) -> None:
         """The distinct ways in which a batch's alerts name techniques and tactics, step by step."""

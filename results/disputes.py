@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from results.adjudication import adjudications, require_verdict
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.journal import JOURNAL, EntryKind, append, head, read_journal
 from results.people import Dispute, People, Window
 from results.registration import standing
@@ -88,7 +88,7 @@ def answer(folder: Path, number: int, author: str, words: str, now_ns: int) -> D
     """
     known = {one.number: one for one in disputes(folder)}
     if number not in known:
-        numbers = ", ".join(str(one) for one in known) or "none"
+        numbers = several(str(one) for one in known)
         raise EvaluationError(f"{folder}: found no dispute {number}; allowed: {numbers}. See `pij people`.")
     if not author.strip() or not words.strip():
         raise EvaluationError("--author, --reason: found nothing; allowed: some words. Say who answers, and what.")

@@ -1,9 +1,29 @@
 """The errors a person reads. Each says what was found and how to mend it; none needs a traceback."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+
+MOST_LISTED = 6
+"""Names in one message; how many more there are is said."""
+
+
+def several(names: Iterable[str], near: str | None = None, sep: str = ", ", nothing: str = "none") -> str:
+    """A handful of names for a message, and how many more there are.
+
+    Args:
+        names: all of them.
+        near: what was given instead; the names most like it come first.
+        sep: between two.
+        nothing: the words if there are none.
+    """
+    known = list(dict.fromkeys(names))
+    if near is not None and len(known) > MOST_LISTED:
+        known = list(dict.fromkeys([*difflib.get_close_matches(near, known, MOST_LISTED), *known]))
+    more = [f"and {len(known) - MOST_LISTED} more"] if len(known) > MOST_LISTED else []
+    return sep.join([*known[:MOST_LISTED], *more]) or nothing
 
 
 class Problem(BaseModel):

@@ -1,14 +1,15 @@
 """Everything that the first page's template needs, put together from the summary and the trials."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results import views
 from results.attack import Catalogue
 from results.records import StepKind, Trial
 from results.summary import ArmSummary, Summary
-from results.tables import limited, share
+from results.tables import limited, mean_share, share
 from results.wording import words
+from results.wording_methods import method_words
 
 _LEGEND = (
     ("sign.prevented", "prevented", "outcome.prevented"),
@@ -57,7 +58,7 @@ def index_page(
         "gap": "" if language == "ja" else " ",
         "unfinished": [blank for blank in found if blank.css == "no-trial"],
         "blanks": found,
-        "methods": sorted({line.rate.method[:1].upper() + line.rate.method[1:] for arm in arms for line in arm.rates}),
+        "methods": _methods([line.rate.method for arm in arms for line in arm.rates], language),
         "headline": views.headline(summary, language),
         "outcomes": views.outcome_bars(summary, language),
         "products": [_product(arm, summary, trials) for arm in arms],
@@ -73,7 +74,8 @@ def index_page(
         "commitments": _distinct([trial.plan_digest for trial in trials.values()]),
         "files": [(f"{root if up else ''}{href}", say.get(name, name)) for href, name, up in _FILES],
         "share": share,
-        "limited": limited,
+        "mean_share": lambda rate: mean_share(rate, language),
+        "limited": lambda estimate: limited(estimate, language),
         "arm_name": lambda arm: views.arm_name(arm, language),
     }
 
@@ -110,6 +112,12 @@ def _product(
         "notes": _distinct([note for line in lines for note in line.notes]),
     }
     return arm, next((trials[line.trial_id] for line in lines if line.trial_id in trials), None), told
+
+
+def _methods(methods: Sequence[str], language: str) -> list[str]:
+    """Each once, with a capital where the language has any."""
+    said = {method_words(method, language) for method in methods}
+    return sorted(words[:1].upper() + words[1:] for words in said)
 
 
 def _distinct(values: list[str | None]) -> list[str]:

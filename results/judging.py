@@ -6,12 +6,10 @@ same whatever the number of threads.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +35,6 @@ from results.store import read_resources
 from results.techniques import Names
 from results.verdicts import judge_trial
 
-T = TypeVar("T")
 Write = Callable[[pa.Table], None]
 """Takes the attributions of a batch."""
 
@@ -135,7 +132,7 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
     wanted = [*dict.fromkeys((*FIELDS, *attributor.criteria.fields, *windows.fields))]
     with ThreadPoolExecutor(max_workers=1) as writing:
         jobs = []
-        for batch in _ahead(batches(path, wanted)):
+        for batch in batches(path, wanted):
             place = slice(batch.first, batch.first + batch.size)
             claims = attributor.attribute(batch, times.moment[place])
             times.irregular[place] |= claims.irregular
@@ -158,7 +155,7 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
     steps = [*attributor.names, None]
     for status, step in zip(*(places.tolist() for places in np.nonzero(numbers)), strict=True):
         found.statuses[STATUSES[status], steps[step]] = int(numbers[status, step])
-    found.evidence = counting.steps(times)
+    found.evidence = counting.steps()
     found.windows = windows.share() if alert else None
     found.quality = counted(times.irregular, techniques, times.zones_s)
     return found
@@ -182,18 +179,3 @@ def _note_canaries(batch: Batch, times: Times, found: FileScore) -> None:
         at = batch.first + row
         own = int(times.moment[at]) if times.timed[at] else None
         found.canaries.append((own, int(times.received[at])))
-
-
-def _ahead(source: Iterator[T]) -> Iterator[T]:
-    """The same, each one read while the one before is worked on."""
-    with _one_thread() as reading:
-        job = reading.submit(next, source, None)
-        while (one := job.result()) is not None:
-            job = reading.submit(next, source, None)
-            yield one
-
-
-@contextmanager
-def _one_thread() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        yield pool

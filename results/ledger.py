@@ -139,7 +139,7 @@ def make_ledger(
         holds=np.array([[holds(v) for holds in METRICS.values()] for v in verdicts], dtype=bool).reshape(
             len(verdicts), len(METRICS)
         ),
-        alerts=np.array([len(v.alerts) + v.repeats for v in verdicts], dtype=np.intp),
+        alerts=np.array([v.volume for v in verdicts], dtype=np.intp),
         left_alone=np.array(
             [not v.alerts and v.outcome not in (Outcome.DISRUPTED, Outcome.PREVENTED) for v in verdicts], dtype=bool
         ),

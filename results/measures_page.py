@@ -1,6 +1,7 @@
 """What the page of metrics shows, arm by arm: every number with its interval and n, or the reason why there is none."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from results.summary import ArmSummary, Summary
 from results.tables import share
 from results.views import arm_name, product_arms
 from results.wording import words
+from results.wording_methods import method_words, rests_on
 from results.wording_reasons import reason_words
 
 MEBI = 1 << 20
@@ -83,7 +85,7 @@ def _arm(arm: ArmSummary, conduct: tuple[str, ...], language: str) -> ArmView:
     return ArmView(
         name=arm_name(arm, language),
         anchor=arm.arm_key,
-        lines=tuple(one._replace(reason=reason_words(one.reason, language)) for one in _lines(arm, found, say)),
+        lines=tuple(one._replace(reason=reason_words(one.reason, language)) for one in _lines(arm, found, language)),
         curve=curve(product),
         clock=say["clock.contradictory"] if clock.contradictory else clock.reason or between,
         costs=tuple(_cost(cost, say, language) for cost in found.costs),
@@ -102,8 +104,9 @@ def _arm(arm: ArmSummary, conduct: tuple[str, ...], language: str) -> ArmView:
     )
 
 
-def _lines(arm: ArmSummary, found: ArmMeasures, say: Mapping[str, str]) -> list[Line]:
-    chain, delays = found.chain, found.delays
+def _lines(arm: ArmSummary, found: ArmMeasures, language: str) -> list[Line]:
+    say, chain, delays = words(language), found.chain, found.delays
+    _rate, _estimate = partial(_of_rate, language), partial(_of_estimate, language)
     untimed = say["delays.untimed"].format(n=delays.product.untimed) if delays.product.untimed else ""
     by_receipt = say["chain.by_receipt"] if any(line.by_receipt for line in chain.trials) else ""
     lines = [
@@ -137,12 +140,14 @@ def _lines(arm: ArmSummary, found: ArmMeasures, say: Mapping[str, str]) -> list[
     ]
 
 
-def _rate(label: str, rate: Rate) -> Line:
-    return Line(label, share(rate), rate.method if rate.value is not None else "", "" if rate.n else "n = 0")
+def _of_rate(language: str, label: str, rate: Rate) -> Line:
+    basis = method_words(rate.method, language) if rate.value is not None else ""
+    return Line(label, share(rate), basis, "" if rate.n else "n = 0")
 
 
-def _estimate(label: str, estimate: Estimate) -> Line:
-    return Line(label, said(estimate), f"n = {estimate.n} {estimate.of}; {estimate.method}", estimate.reason or "")
+def _of_estimate(language: str, label: str, estimate: Estimate) -> Line:
+    basis = f"{rests_on(estimate.n, estimate.of, language)}; {method_words(estimate.method, language)}"
+    return Line(label, said(estimate), basis, estimate.reason or "")
 
 
 def _noted(line: Line, note: str) -> Line:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from results import store
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.people import People
 from results.records import Outcome, Record, StepKind, Trial, Verdict
 from results.seal import require_as_scored
@@ -75,7 +75,7 @@ def write_preview(folder: Path, product: str, to: Path) -> tuple[tuple[str, ...]
     require_as_scored(folder, summary.trials)
     known = sorted({arm.product for arm in summary.arms if arm.product})
     if product not in known:
-        raise EvaluationError(f"--product: found {product!r}; allowed: {', '.join(known) or 'none'}. Check the id.")
+        raise EvaluationError(f"--product: found {product!r}; allowed: {several(known, product)}. Check the id.")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise EvaluationError(f"{to}: found files; allowed: a new folder, or an empty one. Choose another.")
     (to / "trials").mkdir(parents=True)

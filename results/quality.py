@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from results.columns import Batch, batches, hash_words, rows_in
+from results.columns import BATCH_ROWS, Batch, batches, hash_words, rows_in
 from results.intervals import Bools, Ints
 from results.irregular import DataQuality, Irregular
 from results.records import Trial
@@ -61,24 +61,47 @@ def times_of(path: Path, trial: Trial) -> Times:
         EvaluationError: the file is damaged.
     """
     rows = _read(path, int(trial.latency_s * NANO) + DELIVERY_NS)
-    own, given, received = rows.own, rows.given, rows.received
-    irregular = np.zeros(len(own), dtype=np.int64)
-    irregular[~given] |= Irregular.WITHOUT_TIME
-    irregular[repeated(own, given, rows.words, rows.components)] |= Irregular.REPEATED
+    size = len(rows.own)
+    irregular = np.where(repeated(rows.own, rows.given, rows.words, rows.components), int(Irregular.REPEATED), 0)
     shift, zones = _zones(rows, trial.started_ns)
-    moved = np.flatnonzero(shift)
-    own[moved] += shift[moved].astype(np.int64) * HALF_HOUR_NS
-    irregular[moved] |= Irregular.WRONG_ZONE
+    timed = np.zeros(size, dtype=bool)
+    latest = np.full(len(rows.names), np.iinfo(np.int64).min)
+    for first in range(0, size, BATCH_ROWS):
+        _place(rows, slice(first, first + BATCH_ROWS), shift, trial.started_ns, timed, irregular, latest)
+    return Times(rows.own, timed, rows.received, irregular, zones)
+
+
+def _place(rows: "_Columns", part: slice, shift: Tiny, began: int, timed: Bools, irregular: Ints, latest: Ints) -> None:
+    """Fill in where some rows are placed, and what is irregular about it; a part at a time stays in the cache.
+
+    Args:
+        rows: the columns, of which `own` becomes when each row is placed.
+        part: which rows.
+        shift: half hours to be added to each own time.
+        began: the trial (UTC ns).
+        timed: filled in.
+        irregular: flags are added.
+        latest: component -> the latest own time before; brought up to date.
+    """
+    own, given, received, components = (one[part] for one in (rows.own, rows.given, rows.received, rows.components))
+    flags = irregular[part]
+    flags[~given] |= Irregular.WITHOUT_TIME
+    moved = np.flatnonzero(shift[part])
+    own[moved] += shift[part][moved].astype(np.int64) * HALF_HOUR_NS
+    flags[moved] |= Irregular.WRONG_ZONE
     future = given & (own > received + SLACK_NS)
-    irregular[future] |= Irregular.FUTURE
-    timed = given & ~future
-    irregular[timed & (own < trial.started_ns - SLACK_NS)] |= Irregular.STALE
-    for component in range(len(rows.names)):
-        mine = np.flatnonzero(timed & (rows.components == component))
-        late = own[mine] < np.maximum.accumulate(own[mine])
-        irregular[mine[late]] |= Irregular.OUT_OF_ORDER
-    own[~timed] = received[~timed]
-    return Times(own, timed, received, irregular, zones)
+    flags[future] |= Irregular.FUTURE
+    believed = given & ~future
+    flags[believed & (own < began - SLACK_NS)] |= Irregular.STALE
+    for component in range(len(latest)):
+        mine = np.flatnonzero(believed & (components == component))
+        if not len(mine):
+            continue
+        so_far = np.maximum(np.maximum.accumulate(own[mine]), latest[component])
+        flags[mine[own[mine] < so_far]] |= Irregular.OUT_OF_ORDER
+        latest[component] = so_far[-1]
+    own[~believed] = received[~believed]
+    timed[part] = believed
 
 
 def counted(flags: Ints, techniques: Mapping[str, int], zones_s: Mapping[str, int]) -> DataQuality:
@@ -89,8 +112,16 @@ def counted(flags: Ints, techniques: Mapping[str, int], zones_s: Mapping[str, in
         techniques: `misspelt`, `revoked`, `unknown` -> number of observations that name such a technique.
         zones_s: as in `Times`.
     """
-    alone = np.where(flags & Irregular.OUTSIDE, Irregular.OUTSIDE, flags)
-    found = {flag.name.lower(): int(np.count_nonzero(alone & flag)) for flag in Irregular if flag.name}
+    numbers = {flags: number for flags, number in enumerate(np.bincount(flags).tolist()) if number}
+    found = {
+        flag.name.lower(): sum(
+            number
+            for flags, number in numbers.items()
+            if flags & flag and (flag is Irregular.OUTSIDE or not flags & Irregular.OUTSIDE)
+        )
+        for flag in Irregular
+        if flag.name
+    }
     named = {f"{fault}_technique": techniques.get(fault, 0) for fault in ("misspelt", "revoked", "unknown")}
     return DataQuality.model_validate({"observations": len(flags), "zones_s": dict(zones_s)} | found | named)
 

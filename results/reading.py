@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.costs import cores_used
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.latency import watched_s
 from results.ledger import Address, Ledger, is_applicable, make_ledger
 from results.records import StepKind, Trial, Verdict
@@ -59,7 +59,8 @@ def read_book(folder: Path) -> Book:
         EvaluationError: there is no such campaign, it was not scored, or by a scorer that measured less.
     """
     if not folder.is_dir():
-        there = ", ".join(sorted(one.parent.name for one in folder.parent.glob("*/summary.json"))) or "none yet"
+        scored = sorted(one.parent.name for one in folder.parent.glob("*/summary.json"))
+        there = several(scored, folder.name, nothing="none yet")
         raise EvaluationError(
             f"{folder}: found no such campaign; allowed: {there} (scored ones in {folder.parent}), or a folder of "
             "results or published data. Name one of these, or run it first: `pij run`."
@@ -107,8 +108,16 @@ def require_same(books: Sequence[Book], fields: Sequence[str] = SAME) -> None:
         )
 
 
-def require_distinct(books: Sequence[Book]) -> None:
+HELD_TWICE = "as an arm that is held against itself only costs the others their level. Leave one out."
+GAP_TO_ITSELF = "as no campaign has a gap to itself. Name one on public plans and one on variants of them."
+
+
+def require_distinct(books: Sequence[Book], because: str = HELD_TWICE) -> None:
     """Refuse the same trials twice.
+
+    Args:
+        books: what is compared.
+        because: why that is refused, and how to mend it.
 
     Raises:
         EvaluationError: names both folders.
@@ -119,8 +128,7 @@ def require_distinct(books: Sequence[Book]) -> None:
         first = seen.setdefault(seals, book)
         if first is not book:
             raise EvaluationError(
-                f"{book.folder}: found the trials of {first.folder} again; allowed: each campaign once, as an arm "
-                "that is held against itself only costs the others their level. Leave one out."
+                f"{book.folder}: found the trials of {first.folder} again; allowed: each campaign once, {because}"
             )
 
 

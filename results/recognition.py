@@ -17,7 +17,7 @@ from results.confidence import (
 from results.ledger import Ledger
 from results.measures import Estimate
 from results.metrics import macro
-from results.permutation import swap_test
+from results.permutation import significant, swap_test
 from results.reading import SAME_JUDGE, Book, clusters_in, ledgers_in, require_same
 from results.records import Rate, Record, TechniqueId
 
@@ -25,6 +25,11 @@ METHOD = (
     "mean over the techniques of both campaigns of each one's rate; limits of a difference by variance recovery, "
     "techniques drawn in pairs (Agresti and Min's, where each was run once)"
 )
+
+
+GAUGED = ("detected", "alerted", "technique", "visible", "prevented")
+"""Metrics of which more is better. Of the others (missed, a lesser name) a product that knows what is public by heart
+has more on the variants, and the conclusion would be turned round."""
 
 
 class GapTechnique(Record):
@@ -104,7 +109,7 @@ def gap(arm: str, metric: str, public: Ledger, variants: Ledger) -> Gap:
         public=first,
         variants=second,
         gap=_estimate(value, low, high, len(lines), None),
-        p_value=rounded(p_value),
+        p_value=significant(p_value),
         conclusion=conclusion,
         techniques=lines,
     )

@@ -475,7 +475,7 @@ class Verdict(Record):
     reason: str
     """The rule that decided, in words."""
     alerts: tuple[str, ...]
-    """Ids of the attributed alerts that count."""
+    """Ids of the first attributed alerts that count, by their time (at most 20)."""
     telemetry: tuple[str, ...]
     """Ids of the attributed telemetry records that meet the criteria (at most 20)."""
     evidence_kind: Kind | None
@@ -498,7 +498,14 @@ class Verdict(Record):
     """From the end of the step to the receipt of the first counted alert. Where no alert has a time of its own, this
     is an upper bound of the delay. None without an alert, where a person ruled it, and in older verdicts."""
     repeats: int = 0
-    """Alerts that repeat one of `alerts` byte for byte: they are no evidence, but part of the volume."""
+    """Alerts that repeat byte for byte one that counts: they are no evidence, but part of the volume."""
+    more_alerts: int = 0
+    """Alerts that count beyond those that `alerts` names."""
+
+    @property
+    def volume(self) -> int:
+        """Number of alerts on the step: those that count, and their repeats."""
+        return len(self.alerts) + self.more_alerts + self.repeats
 
 
 def as_json(record: BaseModel) -> Any:  # noqa: ANN401  # JSON is what it is

@@ -13,7 +13,7 @@ from results.assess import Assessment, TrialRows, assess, contrast
 from results.attack import Catalogue, read_catalogue
 from results.chance import naming_luck, windows_share
 from results.disputes import people_of
-from results.errors import EvaluationError
+from results.errors import EvaluationError, several
 from results.judging import Judged, judge_sealed
 from results.metrics import corrected, wilson, wrong_share
 from results.people import People
@@ -31,12 +31,18 @@ from results.records import (
     Verdict,
 )
 from results.seal import verify_seal
-from results.store import attribution_writer, read_campaign, read_steps, read_trial, sealed_trials, write_scores
+from results.store import (
+    ORIGINAL,
+    attribution_writer,
+    read_campaign,
+    read_steps,
+    read_trial,
+    sealed_trials,
+    write_scores,
+)
 from results.summary import ArmSummary, Cell, StepLine, Summary, TrialLine
 from results.volume import tally_of
 
-ORIGINAL = "original"
-"""Folder beside the scores: the same without what people decided; there only if they did."""
 NANO = 1_000_000_000
 
 
@@ -123,7 +129,9 @@ def _require_comparable(folder: Path, campaign: Campaign, catalogue: Catalogue, 
         for name, trial in trials.items():
             values.setdefault(str(getattr(trial, field)), []).append(name)
         if len(values) > 1:
-            found = "; ".join(f"{value[:40]} in {', '.join(names)}" for value, names in sorted(values.items()))
+            (most, good), *odd = sorted(values.items(), key=lambda item: (-len(item[1]), item[0]))
+            found = several((f"{value[:40]} in {several(names)}" for value, names in odd), sep="; ")
+            found += f"; {most[:40]} in the other {len(good)}"
             raise EvaluationError(
                 f"{folder / 'trials'}/*/trial.json: {field}: found {found}; allowed: one for all trials of a campaign. "
                 "Take out the trials that are not the campaign's, or run it again with `--fresh`."
@@ -226,7 +234,7 @@ def _arm(key: str, ones: Sequence[Judged], assessed: Assessment) -> ArmSummary:
         chance=assessed.chance,
         ambiguous=assessed.ambiguous,
         unattributed=statuses[AttributionStatus.UNATTRIBUTED],
-        duplicates=sum(max(0, len(v.alerts) - 1) + v.repeats for v in verdicts),
+        duplicates=sum(max(0, v.volume - 1) for v in verdicts),
         wrong_techniques=wrong_share(verdicts),
         latency=assessed.latency,
         windows=None if control else windows_share(one.windows for one in ones),

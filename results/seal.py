@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from results.errors import SealError
+from results.errors import SealError, several
 
 if TYPE_CHECKING:
     from results.summary import TrialLine
@@ -64,7 +64,9 @@ def verify_seal(folder: Path) -> str:
     if _root(files) != root:
         changes.append(f"root: sealed as {root[:16]}, its files give {_root(files)[:16]}")
     if changes:
-        raise SealError(f"{folder}: is not what was sealed: {'; '.join(changes)}. Restore it, or run the trial again.")
+        raise SealError(
+            f"{folder}: is not what was sealed: {several(changes, sep='; ')}. Restore it, or run the trial again."
+        )
     return root
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from results.confidence import Floats, paired_difference
 from results.errors import EvaluationError
-from results.permutation import shown_p, swap_test
+from results.permutation import swap_test
 
 Spending = Literal["pocock", "obrien_fleming"]
 
@@ -108,6 +108,13 @@ def portion(rule: Rule, look: int) -> float:
     return rule.level * (spent(rule, look) - spent(rule, look - 1))
 
 
+def level_shown(value: float | None) -> str:
+    """A p-value beside its threshold: two small ones can still be told apart."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if value >= 0.00005 or not value else f"{value:.1e}"
+
+
 def decide(history: Sequence[Look], rule: Rule) -> Decision:
     """Go on or stop after the repetitions so far.
 
@@ -127,7 +134,7 @@ def decide(history: Sequence[Look], rule: Rule) -> Decision:
     p_value = swap_test((first - second)[used])
     if p_value <= allowed:
         better = "first" if float((first - second).sum()) > 0 else "second"
-        reason = f"stop: the {better} detects more (p {shown_p(p_value)} <= {allowed:.4f})"
+        reason = f"stop: the {better} detects more (p {level_shown(p_value)} <= {level_shown(allowed)})"
         return Decision(True, better, reason, look, p_value, allowed)
     if rule.margin is not None and _alike(first[used], second[used], n[used], allowed, rule.margin):
         reason = f"stop: no difference of {rule.margin:.0%} or more is left possible"
@@ -135,7 +142,9 @@ def decide(history: Sequence[Look], rule: Rule) -> Decision:
     if look >= rule.looks:
         reason = "stop: no difference shown in the repetitions that were registered"
         return Decision(True, "no_difference_shown", reason, look, p_value, allowed)
-    return Decision(False, "open", f"continue: p {shown_p(p_value)} > {allowed:.4f}", look, p_value, allowed)
+    return Decision(
+        False, "open", f"continue: p {level_shown(p_value)} > {level_shown(allowed)}", look, p_value, allowed
+    )
 
 
 def _alike(first: Floats, second: Floats, n: Floats, level: float, margin: float) -> bool:

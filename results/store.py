@@ -35,6 +35,7 @@ from results.records import (
     Verdict,
     as_json,
 )
+from results.seal import SEAL
 from results.summary import Summary
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ TABLES: dict[str, type[BaseModel]] = {
     "telemetry": Observation,
     "resources": ResourceSample,
 }
+SCORES = ("verdicts.parquet", "attributions.parquet", "summary.json")
+"""What scoring makes of the sealed trials."""
+ORIGINAL = "original"
+"""Folder beside the scores: the same without what people decided; there only if they did."""
 ROWS_AT_ONCE = 1 << 14
 UNIQUE = ("observation_id", "matched")
 """Columns of attributions in which a dictionary saves nothing."""
@@ -318,9 +323,18 @@ def reading(path: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
         words = " ".join(str(error).split())[:300] or type(error).__name__
         raise EvaluationError(
-            f"{path}: found a damaged file ({words}); allowed: Parquet as pij wrote it. Restore it from where it was "
-            "published, or run the trial again."
+            f"{path}: found a damaged file ({words}); allowed: Parquet as pij wrote it. {_mend(path)}"
         ) from None
+
+
+def _mend(path: Path) -> str:
+    """How to mend a damaged file: what was made from sealed trials can be made again."""
+    if path.name in SCORES:
+        folder = path.parent.parent if path.parent.name == ORIGINAL else path.parent
+        return f"Run `pij score {folder}`: it is made from the sealed trials, and can be made again."
+    if (path.parent / SEAL).is_file():
+        return "The trial's seal is broken: restore it from where it was published, or run the trial again."
+    return "Restore it from where it was published, or run the trial again."
 
 
 def arrow_columns(model: type[BaseModel]) -> dict[str, pa.DataType]:
@@ -391,8 +405,7 @@ def _load_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_bytes())
     except ValueError as error:
-        mend = f"`pij score {path.parent}`" if path.name == "summary.json" else "restore it, or run the trial again"
-        raise EvaluationError(f"{path}: found {error}; allowed: JSON written by pij. To mend it: {mend}.") from None
+        raise EvaluationError(f"{path}: found {error}; allowed: JSON written by pij. {_mend(path)}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     _check_version(path, version if isinstance(version, int) else 0)
     return dict(data)
@@ -406,8 +419,7 @@ def _validated(path: Path, data: dict[str, Any], model: type[R]) -> R:
         where = ".".join(str(part) for part in first["loc"])
         given = "nothing" if first["type"] == "missing" else repr(str(first.get("input"))[:80])
         raise EvaluationError(
-            f"{path}: {where}: found {given} ({first['msg']}); allowed: what pij wrote. "
-            "Restore it from where it was published, or run the trial again."
+            f"{path}: {where}: found {given} ({first['msg']}); allowed: what pij wrote. {_mend(path)}"
         ) from None
 
 

@@ -5,6 +5,7 @@ from results.printable import printable
 from results.records import Rate
 from results.summary import ArmSummary, Summary
 from results.wording import words
+from results.wording_methods import rests_on
 
 HEADLINE_DENOMINATOR = "applicable"
 
@@ -16,17 +17,33 @@ def share(rate: Rate) -> str:
     return f"{percent(rate.value)} ({rate.hits}/{rate.n}) [{rate.low * 100:.0f}–{rate.high * 100:.0f}]"
 
 
+def mean_share(rate: Rate, language: str) -> str:
+    """A mean over techniques, each counting alike: no counts stand beside it, since it is not hits divided by n."""
+    if rate.value is None or rate.low is None or rate.high is None:
+        return "–"
+    techniques = rate.n if rate.clusters is None else rate.clusters  # None: each of them once
+    over = words(language)["macro.over"].format(n=techniques)
+    return f"{percent(rate.value)} [{rate.low * 100:.0f}–{rate.high * 100:.0f}]{over}"
+
+
 def percent(value: float) -> str:
     """A share as a whole percentage."""
     return f"{value * 100:.0f}%"
 
 
-def limited(estimate: Estimate) -> str:
+def p_shown(p_value: float | None) -> str:
+    """A p-value as it is always shown: never as nothing."""
+    if p_value is None:
+        return "–"
+    return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
+
+
+def limited(estimate: Estimate, language: str) -> str:
     """An estimated share with its interval and n; `–` where there is none."""
     if estimate.value is None:
         return f"– (n = {estimate.n})"
     low, high = ("–" if end is None else f"{end * 100:.0f}" for end in (estimate.low, estimate.high))
-    return f"{percent(estimate.value)} [{low}–{high}] (n = {estimate.n} {estimate.of})"
+    return f"{percent(estimate.value)} [{low}–{high}] ({rests_on(estimate.n, estimate.of, language)})"
 
 
 def find_rate(arm: ArmSummary, metric: str, denominator: str = HEADLINE_DENOMINATOR) -> Rate | None:

@@ -5,11 +5,10 @@ be counted as missed it needs to be counted as detected, too: a product that fal
 otherwise be rid of its misses and keep its hits.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from results.counting import Said, StepEvidence
+from results.counting import StepEvidence
+from results.grading import GRADES, Grade, grades_of
 from results.quality import DELIVERY_NS
 from results.records import (
     Canary,
@@ -27,21 +26,6 @@ NANO = 1_000_000_000
 FLUSH = "flush"
 SEEN = (Outcome.PREVENTED, Outcome.ALERTED, Outcome.LOGGED)
 BEYOND = "; beyond its declared class and so in no denominator of it: the product's class sees none of "
-MOST_NAMED = 5
-"""Techniques, sub-techniques with their parent, that one alert may name and still say which it means: as many as
-any rule of the public Sigma collection for Linux."""
-GRADES = [Category.TECHNIQUE, Category.TACTIC, Category.GENERAL]
-
-
-@dataclass(frozen=True)
-class Grade:
-    """How much an alert said about the step that caused it."""
-
-    category: Category
-    parent: bool
-    """It named the parent technique only."""
-    wrong: tuple[str, ...]
-    """Techniques that it named and that the step does not carry."""
 
 
 def judge_trial(
@@ -81,10 +65,11 @@ def judge(
     """
     applicable = class_sees(trial, step)
     outcome, reason = _outcome(trial, step, evidence, control)
+    shown = bool(evidence.alerts) and outcome in (Outcome.ALERTED, Outcome.PREVENTED)
+    grades, lessened = grades_of(evidence.said, step, names) if shown else ([], "")
+    reason += lessened
     if not applicable and outcome in SEEN:
         reason = f"{reason}{BEYOND}{', '.join(step.data_components)}"
-    shown = bool(evidence.alerts) and outcome in (Outcome.ALERTED, Outcome.PREVENTED)
-    grades = [grade(said, step, names) for said in evidence.said] if shown else []
     best = min((g.category for g in grades), key=GRADES.index, default=None)
     latency_s, delivery_s, received_s = _latency(step, evidence) if shown else (None, None, None)
     logged = evidence.telemetry_kind if outcome is Outcome.LOGGED else None
@@ -107,6 +92,7 @@ def judge(
         applicable=applicable,
         received_s=received_s,
         repeats=evidence.repeats,
+        more_alerts=evidence.more_alerts,
     )
 
 
@@ -119,29 +105,6 @@ def class_sees(trial: Trial, step: StepExecution) -> bool:
     if step.kind is not StepKind.MALICIOUS or not trial.sees or not step.data_components:
         return True
     return bool(set(trial.sees) & set(step.data_components))
-
-
-def grade(said: Said, step: StepExecution, names: Names) -> Grade:
-    """How much an alert said: names are compared as ids of the pinned release, revoked ids followed.
-
-    By time alone an alert is `general` at most, whatever it names; so is one that names more than `MOST_NAMED`.
-    """
-    named = {names.read(name).technique for name in json.loads(said.techniques)}
-    catalogue = names.catalogue
-    own = catalogue.resolve(step.technique) if step.technique else None
-    parent = catalogue.parent_of(own) if own else None
-    wrong = tuple(sorted(name for name in named if name not in (own, parent)))
-    families = {name.partition(".")[0] for name in named if name}
-    if said.by_time or step.kind is not StepKind.MALICIOUS or len(families) > MOST_NAMED:
-        return Grade(Category.GENERAL, parent=False, wrong=wrong)
-    if own is not None and own in named:
-        return Grade(Category.TECHNIQUE, parent=False, wrong=wrong)
-    if parent is not None and parent in named:
-        return Grade(Category.TECHNIQUE, parent=True, wrong=wrong)
-    tactics = {names.tactic(name) for name in json.loads(said.tactics)}
-    if tactics & set(step.tactics):
-        return Grade(Category.TACTIC, parent=False, wrong=wrong)
-    return Grade(Category.GENERAL, parent=False, wrong=wrong)
 
 
 def watermark(trial: Trial, step: StepExecution) -> Canary | None:

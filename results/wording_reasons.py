@@ -35,6 +35,14 @@ _RULES = (
     ),
     ("an alert was attributed to it", "帰属した警告がある"),
     (
+        "; its alerts together name more than 10 techniques, so that none says which",
+        "。警告が合わせて10を超えるテクニックを挙げているので、どれとも特定していない",
+    ),
+    (
+        "; its alerts together name more than 7 tactics, so that none says which",
+        "。警告が合わせて7を超える戦術を挙げているので、どれとも特定していない",
+    ),
+    (
         "; beyond its declared class and so in no denominator of it: ",
         "。宣言された分類の外なので、その分母には含めない：",
     ),
@@ -83,6 +91,30 @@ _RULES = (
     ("all of one technique: no interval", "一つのテクニックのみのため、区間を求められない"),
     ("only the cost is weighed: no interval", "費用だけに重みがあるため、区間を求められない"),
     ("one trial has no spread", "試行が1回のみのため、ばらつきを求められない"),
+    ("nothing to divide by: there is no such step execution", "該当する手順の実行がなく、割り算ができない"),
+    ("the plan has no valid benign twin", "有効な正規の作業（攻撃と対になる操作）がない"),
+    (
+        "every placebo was alerted on: nothing is left that chance does not explain",
+        "すべてのプラセボに警告があり、偶然で説明できない部分が残らない",
+    ),
+    ("no step has two valid repetitions", "有効な反復が2回以上ある手順がない"),
+    (
+        "every answer is the same, so that agreement beyond chance is not defined",
+        "すべての結果が同じなので、偶然を超える一致は定義できない",
+    ),
+    ("no trial watched for any time", "観測した時間のある試行がない"),
+    ("no step was detected", "検知した手順がない"),
+    ("the objective step was carried out in no trial", "目的の手順が実行された試行がない"),
+    ("no execution is valid for both", "両方で有効な実行がない"),
+    (
+        "neither has an alert with a time on a common step",
+        "共通の手順について、時刻のある警告がどちらにもない",
+    ),
+    (
+        "every technique gives it the same score: no spread to make an interval of",
+        "どのテクニックでも同じ点数なので、区間を作るばらつきがない",
+    ),
+    ("nothing is weighed", "重みがすべて0"),
 )
 
 

@@ -86,12 +86,15 @@ PROSE: dict[str, tuple[str, str]] = {
         "判定：阻止（効果がなく、製品が遮断を報告）、警告（テクニックを特定/戦術を特定/内容は特定せず）、"
         "記録（警告はないが、行為を示す記録がある）、検知なし。製品の報告なしに効果が消えたものは「不成立」とし、阻止に数えません。"
         "時刻だけで帰属した警告と、6つ以上のテクニックを名乗る警告は、「内容は特定せず」までとします。"
+        "一つの手順への警告が合わせて11以上のテクニックを名乗る場合も、そのすべてを同じに扱います。"
+        "戦術は、一つの警告で5つ以上、一つの手順で合わせて8つ以上なら、挙げていないものとみなします。"
         "手順の後に警告の経路が開いていたことをカナリアが示さなければ、警告の有無をどちらも数えません。",
         "Verdicts: prevented (the effect is absent and the product says it blocked), alerted (technique, "
         "tactic or general), logged (no alert, but telemetry that shows the act), missed. Where the effect is "
         "absent without the product's word the step is disrupted and not credited. An alert attributed by time "
-        "alone, or that names more than five techniques, counts as general at most. Where no canary shows that the "
-        "pipe was open after a step, neither an alert on it nor its absence counts.",
+        "alone, or that names more than five techniques, counts as general at most; so do all alerts on a step "
+        "that together name more than ten. More than four tactics on an alert, or seven on a step, count as none. "
+        "Where no canary shows that the pipe was open after a step, neither an alert on it nor its absence counts.",
     ),
     "method.chance": (
         "偶然補正：プラセボに警告が帰属した割合cを測り、補正後の割合(p − c)/(1 − c)を併記します。"

@@ -5,6 +5,7 @@ import re
 import threading
 import zipfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,37 @@ def test_a_changed_campaign_is_refused_by_what_differs(tmp_path, monkeypatch):
     definition = prepared.definition.model_copy(update={"budget_minutes": 30.0, "retries": 0})
     with pytest.raises(EvaluationError, match=r"budget_minutes: registered as no limit, now 30; retries: registered"):
         open_campaign(replace(prepared, definition=definition), tmp_path, fresh=False)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["registered", "begun"])
+def test_a_registration_is_shown_before_there_are_results(tmp_path, monkeypatch, begun):
+    """That is when its commitment is given to somebody; nothing is missing of what was not run yet."""
+    monkeypatch.setenv("PIJ_RUNS", str(tmp_path))
+    (registered,) = register_campaign(SMALL, None, {}, None, None, NOW)
+    if begun:
+        open_campaign(prepare(SMALL), tmp_path, fresh=False)
+    shown = CliRunner().invoke(app, ["people", "small"])
+    assert (shown.exit_code, shown.output.splitlines()) == (
+        0,
+        [
+            f"registered: {datetime.fromtimestamp(NOW // 10**9, UTC):%Y-%m-%d %H:%M:%S} sha256 {registered.commitment}",
+            "signature: none",
+            f"no results yet: found no sealed trial of {len(registered.seeds)}; `pij run` makes them",
+        ],
+    )
+    told = json.loads(CliRunner().invoke(app, ["people", "small", "--json"]).output)
+    assert told["registration"]["commitment"] == registered.commitment
+    refused = CliRunner().invoke(app, ["people", "smalls"])
+    assert (refused.exit_code, "found no results; allowed: small (in " in refused.output) == (2, True)
+
+
+def test_a_broken_registration_is_shown_before_there_are_results(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIJ_RUNS", str(tmp_path))
+    register_campaign(SMALL, None, {}, None, None, NOW)
+    (tmp_path / "small" / "journal.jsonl").unlink()
+    shown = CliRunner().invoke(app, ["people", "small"]).output
+    assert "as registered: no\n" in shown.lower()
+    assert "journal" in shown
 
 
 def test_a_budget_that_is_raised_on_the_way_is_on_the_record(tmp_path):

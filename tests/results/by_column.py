@@ -29,5 +29,5 @@ def attribute(steps, trial, observations, alert=True, rows=1 << 18):
                 moments, irregular = times.moment[place], times.irregular[place]
                 write(rows_of(batch, claims, attributor, moments, irregular, trial.trial_id, alert))
         found = read_attributions(Path(folder))
-    evidence = {attributor.steps[number].step_id: one for number, one in counting.steps(times).items()}
+    evidence = {attributor.steps[number].step_id: one for number, one in counting.steps().items()}
     return found, evidence, times

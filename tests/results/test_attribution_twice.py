@@ -1,5 +1,7 @@
 """Two implementations of attribution, by column and row by row, agree on random campaigns."""
 
+from unittest import mock
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -113,12 +115,13 @@ def observations(draw):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(steps(), observations(), st.sampled_from((0.0, 2.0)), st.sampled_from((3, 1 << 18)))
-def test_by_column_and_row_by_row_agree(run, seen, latency_s, rows):
+@given(steps(), observations(), st.sampled_from((0.0, 2.0)), st.sampled_from((3, 1 << 18)), st.sampled_from((1, 2, 20)))
+def test_by_column_and_row_by_row_agree(run, seen, latency_s, rows, most):
     """Ties, canaries, reused pids, wrong times, steps with containers of their own, and several batches."""
     trial = make_trial(node_names=NAMES, latency_s=latency_s)
     lent = lend(run, trial.seed)
-    found, evidence, times = by_column.attribute(lent, trial, seen, rows=rows)
+    with mock.patch("results.counting.NAMED_AT_MOST", most):
+        found, evidence, times = by_column.attribute(lent, trial, seen, rows=rows)
     slow = RowByRow(lent, NAMES, latency_s)
     moments = placed(seen, trial)
     assert times.moment.tolist() == [moment for moment, _rules in moments]
@@ -127,7 +130,17 @@ def test_by_column_and_row_by_row_agree(run, seen, latency_s, rows):
         for one, (moment, rules) in zip(seen, moments, strict=True)
     ]
     assert found == expected
-    assert {step: set(one.alerts) for step, one in evidence.items()} == _counted(expected)
+    counted = _counted(expected)
+    moment = {one.observation_id: at for one, at in zip(seen, times.moment.tolist(), strict=True)}
+    timed = {one.observation_id for one, own in zip(seen, times.timed.tolist(), strict=True) if own}
+    assert evidence.keys() == counted.keys()
+    for step, ids in counted.items():
+        one = evidence[step]
+        assert len(one.alerts) == min(most, len(ids))
+        assert set(one.alerts) <= ids
+        assert one.more_alerts == len(ids) - len(one.alerts)
+        assert [moment[name] for name in one.alerts] == sorted(moment[name] for name in ids)[:most]
+        assert one.first_ns == min((moment[name] for name in ids & timed), default=None)
 
 
 def _counted(claims):

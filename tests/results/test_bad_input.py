@@ -10,14 +10,23 @@ from results.attribution_rows import json_text
 from results.counting import Said
 from results.criteria import lend
 from results.errors import EvaluationError, RecordVersionError, SealError
+from results.grading import grade
 from results.judging import judge_sealed
 from results.ledger import make_ledger
 from results.measures_page import QUALITY
 from results.records import SCORER_VERSION, AttributionStatus, Category, Observation, Outcome, StepKind
 from results.scoring import score_campaign
-from results.store import read_alerts, read_rows, read_summary, write_rows, write_trial
+from results.store import (
+    read_alerts,
+    read_attributions,
+    read_rows,
+    read_summary,
+    read_verdicts,
+    write_rows,
+    write_trial,
+)
 from results.techniques import Names, read_name
-from results.verdicts import grade, was_open
+from results.verdicts import was_open
 from results.volume import duplicate_share
 from results.wording import words
 from tests.campaign_builder import (
@@ -64,6 +73,17 @@ def test_a_repeated_alert_counts_once_and_is_counted_as_repeated(tmp_path):
     ledger = make_ledger(found.verdicts, {"eyes-default-r1": 1}, {s: s for s in verdicts}, set())
     share = duplicate_share(ledger)
     assert (share.hits, share.n) == (1, 2)  # no evidence, and yet what somebody has to read
+
+
+def test_of_many_alerts_on_a_step_the_first_twenty_are_named_and_the_others_counted(tmp_path):
+    """Else a product that shouts would fill memory, or its volume would look like twenty."""
+    many = [make_observation(f"a{n:06d}", 31.5 - n / 100, pid=1003) for n in range(1, 61)]
+    found, verdicts = scored(tmp_path, *many)
+    assert verdicts["cron"].alerts == tuple(f"a{n:06d}" for n in range(60, 40, -1))
+    assert (verdicts["cron"].more_alerts, verdicts["cron"].volume) == (40, 60)
+    ledger = make_ledger(found.verdicts, {"eyes-default-r1": 1}, {s: s for s in verdicts}, set())
+    share = duplicate_share(ledger)
+    assert (share.hits, share.n) == (59, 60)
 
 
 def test_an_alert_in_the_future_is_placed_by_its_receipt_and_has_no_latency(tmp_path):
@@ -266,6 +286,48 @@ def test_every_damaged_byte_of_a_table_is_an_error_that_names_the_file(tmp_path)
         path.write_bytes(whole[:length])
         with pytest.raises(EvaluationError, match=r"alerts\.parquet"):
             read_rows(path, Observation)
+
+
+def flip(path, place):
+    """Some bits of one byte."""
+    path.chmod(0o644)
+    whole = bytearray(path.read_bytes())
+    whole[place] ^= 0x5A
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "place"),
+    [
+        ("verdicts.parquet", read_verdicts, 500),
+        ("attributions.parquet", read_attributions, 500),
+        ("summary.json", read_summary, 0),
+    ],
+)
+def test_damaged_scores_are_mended_by_scoring_again(tmp_path, name, read, place):
+    """They are made from the sealed trials: nothing need be restored, and no trial run again."""
+    folder = build_campaign(tmp_path)
+    score_campaign(folder)
+    whole = read(folder)
+    flip(folder / name, place)
+    (folder / "original").mkdir()
+    (folder / "original" / name).write_bytes((folder / name).read_bytes())
+    for where in (folder, folder / "original"):
+        with pytest.raises(EvaluationError) as refused:
+            read(where)
+        assert str(refused.value).startswith(f"{where}/{name}: found ")
+        assert f". Run `pij score {folder}`: it is made from the sealed trials" in str(refused.value)
+    score_campaign(folder)
+    assert read(folder) == whole
+
+
+def test_a_damaged_table_of_a_sealed_trial_says_that_the_seal_is_broken(tmp_path):
+    folder = build_campaign(tmp_path)
+    flip(folder / "trials" / "eyes-default-r1" / "alerts.parquet", 500)
+    with pytest.raises(EvaluationError, match=r"alerts\.parquet: found a damaged file .*The trial's seal is broken: "):
+        read_alerts(folder / "trials" / "eyes-default-r1")
+    with pytest.raises(SealError, match=r"eyes-default-r1: is not what was sealed: alerts\.parquet: sealed as "):
+        score_campaign(folder)
 
 
 def test_damaged_json_is_an_error_that_names_the_file(tmp_path):

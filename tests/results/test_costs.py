@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.overhead import cost_rows
+from pipelines.overhead_page import cost_rows
 from results.assess import TrialRows, assess
 from results.costs import NEVER_COUNTED, costs, never_counted
 from results.measures_page import _cost

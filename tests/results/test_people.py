@@ -129,14 +129,14 @@ def test_a_decision_that_says_too_little_is_refused(folder, step, ruling, words,
 
 def test_a_step_that_is_ruled_missed_keeps_no_volume_of_alerts(folder):
     """Else the repeats of an alert that does not count any more would still call it alerted on."""
-    verdict = verdict_of(folder, step="cron").model_copy(update={"repeats": 3})
+    verdict = verdict_of(folder, step="cron").model_copy(update={"repeats": 3, "more_alerts": 2})
     assert verdict.alerts
     ruled = Adjudication(
         time_ns=NOW, trial_id=verdict.trial_id, step_id=verdict.step_id, author="A", reason="not about it",
         before=read_ruling("alerted:general"), after=read_ruling("missed"), evidence=("a000001",),
     )  # fmt: skip
     (after,) = applied([verdict], [ruled])
-    assert (after.alerts, after.repeats) == ((), 0)
+    assert (after.alerts, after.volume) == ((), 0)
 
 
 def test_a_control_is_not_adjudicated(folder):

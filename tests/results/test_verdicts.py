@@ -4,9 +4,11 @@ import pytest
 
 from attacks.catalogue import load_catalogue
 from results.counting import StepEvidence
+from results.grading import MOST_TACTICS, MOST_TACTICS_TOGETHER, MOST_TOGETHER, TACTICS_TOGETHER, TOGETHER
 from results.records import Action, Canary, Category, Kind, Outcome, StepKind, TrialStatus
 from results.techniques import Names
 from results.verdicts import judge
+from results.wording_reasons import reason_words
 from tests.campaign_builder import BEGAN, SECOND, make_observation, make_step, make_trial
 from tests.results import by_column
 
@@ -80,6 +82,80 @@ def test_an_alert_that_names_every_technique_says_nothing_about_which():
     few = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, techniques=names[:5]))
     many = judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, techniques=names))
     assert (few.category, many.category) == (Category.TECHNIQUE, Category.GENERAL)
+
+
+def naming(*each, step="cron"):
+    """The verdict on a step with one alert for each list of names."""
+    alerts = [
+        make_observation(f"a{number}", 0.1 + number / 100, pid=1000, techniques=names)
+        for number, names in enumerate(each)
+    ]
+    return judged(make_step(step), *alerts)
+
+
+def test_another_technique_on_every_alert_says_no_more_than_all_on_one():
+    """Else naming a few at a time over many alerts would be right on every step."""
+    each = [(name,) for name in sorted(NAMES.catalogue.techniques) if "." not in name]
+    verdict = naming(*each)
+    assert ("T1053",) in each
+    assert (verdict.category, verdict.modifiers) == (Category.GENERAL, ())
+    assert verdict.reason == f"an alert was attributed to it{TOGETHER}"
+    assert len(verdict.wrong_techniques) > 200
+    by_fives = [tuple(name for (name,) in each[place : place + 5]) for place in range(0, 60, 5)]
+    assert any("T1053" in names for names in by_fives)
+    assert naming(*by_fives).category is Category.GENERAL
+
+
+def test_several_alerts_may_each_name_what_they_saw():
+    """A step of several acts is told better by ten names than by one; sub-techniques stand with their parent."""
+    others = ("T1059.004", "T1059.006", "T1003", "T1105", "T1070", "T1082", "T1033", "T1087", "T1222", "T1574")
+    verdict = naming(("T1053.003", "T1053"), *((name,) for name in others))
+    assert (verdict.category, verdict.reason) == (Category.TECHNIQUE, "an alert was attributed to it")
+    assert naming(("T1053.003",), *((name,) for name in (*others, "T1567"))).category is Category.GENERAL
+
+
+def test_what_was_general_already_is_said_to_have_lost_nothing():
+    each = [(name,) for name in ("T1059", "T1003", "T1105", "T1070", "T1082", "T1033", "T1087", "T1222", "T1574")]
+    verdict = naming(*each, ("T1567",), ("T1490",))
+    assert (verdict.category, verdict.reason) == (Category.GENERAL, "an alert was attributed to it")
+
+
+TACTICS = sorted(NAMES.catalogue.tactics)
+
+
+def test_naming_every_tactic_says_nothing_about_which():
+    """Once, all fourteen on every alert were right on every step."""
+    own, *others = ["TA0003", *(one for one in TACTICS if one != "TA0003")]
+    few, many = (
+        judged(make_step("cron"), make_observation("a1", 0.5, pid=1000, tactics=(own, *others[:count])))
+        for count in (3, 4)
+    )
+    assert (few.category, many.category) == (Category.TACTIC, Category.GENERAL)
+
+    def together(count, **more):
+        alerts = [
+            make_observation(f"a{number}", 0.1 + number / 100, pid=1000, tactics=(name,), **more)
+            for number, name in enumerate((own, *others[: count - 1]))
+        ]
+        return judged(make_step("cron"), *alerts)
+
+    assert (together(7).category, together(7).reason) == (Category.TACTIC, "an alert was attributed to it")
+    assert together(8).category is Category.GENERAL
+    assert together(8).reason == f"an alert was attributed to it{TACTICS_TOGETHER}"
+    assert together(14, techniques=("T1053.003",)).category is Category.TECHNIQUE  # that it names well
+
+
+def test_no_technique_of_the_catalogue_belongs_to_more_tactics_than_an_alert_may_name():
+    assert max(len(one.tactics) for one in NAMES.catalogue.techniques.values()) == MOST_TACTICS
+
+
+def test_the_limit_of_names_is_said_in_japanese():
+    assert str(MOST_TACTICS_TOGETHER) in TACTICS_TOGETHER
+    assert "戦術" in reason_words(TACTICS_TOGETHER, "ja")
+    assert str(MOST_TOGETHER) in TOGETHER
+    assert reason_words(f"an alert was attributed to it{TOGETHER}", "ja") == (
+        "帰属した警告がある。警告が合わせて10を超えるテクニックを挙げているので、どれとも特定していない"
+    )
 
 
 def test_what_comes_later_than_any_delivery_is_delayed_whatever_its_time_says():
