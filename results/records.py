@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 SCHEMA_VERSION = 2
-SCORER_VERSION = "4"
+SCORER_VERSION = "5"
 """Part of every summary: results of different scorers are not compared."""
 CONTROL = "control"
 """Arm key of the trials without any product."""

@@ -19,22 +19,22 @@ _METHODS: Mapping[str, str] = {
     "where each was run once)": (
         "区間は割合の差の分散復元法（MOVER）。テクニックは対になる正規の作業とともに抽出（各1回だけの場合はAgrestiとMinの方法）"
     ),
-    "Wilson's, each step counted once: its repetitions are no independent procedures": (
-        "Wilson法。反復は独立した手順ではないため、各手順を1回と数える"
+    "Wilson's; repetitions count as far as they differ from copies (Kish's design effect, all techniques)": (
+        "Wilson法。反復は、同じ結果の写しと異なる分だけ数える（全テクニックから求めたKishのデザイン効果）"
     ),
-    "Jeffreys' limits of a Poisson count; of several trials exact ones, divided by their overdispersion": (
-        "Poisson計数のJeffreys区間。試行が複数あれば、過分散で割った計数の正確な区間"
+    "Jeffreys' limits of a Poisson count, of several trials exact ones; divided by its overdispersion between "
+    "techniques and between trials": (
+        "Poisson計数のJeffreys区間。試行が複数あれば正確な区間。計数はテクニック間と試行間の過分散で割る"
     ),
     "1 + m; m: ": "1 + m。mは",
     "m / (1 + m); m: ": "m / (1 + m)。mは",
     "alerts beyond a step's first, Jeffreys' limits of a count divided by its overdispersion between techniques": (
         "各手順の2件目以降の警告数で、区間はテクニック間の過分散で割った計数のJeffreys区間"
     ),
-    "Kaplan-Meier; where the interval of the curve, between alerts in proportion, holds the quantile's share, variance "
-    "robust to techniques, effective size less for Student's t, Wilson's form; without an upper limit a lower limit of "
-    "95 % by itself": (
-        "Kaplan–Meier法。区間は、曲線の区間（警告の間は比例配分）が分位点の割合を含む範囲。分散はテクニックのまとまりに頑健で、"
-        "有効標本数（Studentのtの分だけ小さくする）を使うWilson形式。上限がないときは、下限だけで95 %"
+    "Kaplan-Meier; limits by fractional order statistics with the curve's effective size (variance robust to "
+    "techniques, less for Student's t); without an upper limit a lower limit of 95 % by itself": (
+        "Kaplan–Meier法。区間は、曲線の有効標本数（分散はテクニックのまとまりに頑健で、Studentのtの分だけ小さくする）による"
+        "小数次の順序統計量。上限がないときは、下限だけで95 %"
     ),
     "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, cluster bootstrap's "
     "effective size in Wilson's form": (
@@ -45,16 +45,21 @@ _METHODS: Mapping[str, str] = {
         "反復ごとの対の比の幾何平均。区間は対数についてのStudentの区間"
     ),
     "mean over trials with Student's interval": "試行の平均とStudentの区間",
-    "median over trials, those without an alert counted as later than any": (
-        "試行の中央値。警告のない試行は、どれよりも遅いと数える"
+    "median over trials, those without an alert counted as later than any; limits by fractional order statistics": (
+        "試行の中央値。警告のない試行は、どれよりも遅いと数える。区間は小数次の順序統計量による"
+    ),
+    "effective number of pairs, from a jackknife over techniques, in Wilson's form": (
+        "テクニック単位のジャックナイフによる対の有効数を使うWilson形式"
     ),
     "same executions; Agresti and Min's half pairs, effective number of pairs from a cluster bootstrap over "
     "techniques, less for Student's t": (
         "同じ実行どうしの対。AgrestiとMinの方法（半対を加える）で、対の有効数はテクニック単位のクラスター・ブートストラップによる"
         "（Studentのtの分だけ小さくする）"
     ),
-    "weighted sum; standard error of a cluster bootstrap over techniques, Student's t": (
-        "重みつきの和。標準誤差はテクニック単位のクラスター・ブートストラップにより、Studentのtを使う"
+    "weighted sum; its place between the least and the greatest one, effective size of a cluster bootstrap over "
+    "techniques, less for Student's t, in Wilson's form": (
+        "重みつきの和。取りうる最小と最大の間での位置を割合とみなし、テクニック単位のクラスター・ブートストラップによる"
+        "有効標本数（Studentのtの分だけ小さくする）を使うWilson形式"
     ),
     "mean over the techniques of both campaigns of each one's rate; limits of a difference by variance recovery, "
     "techniques drawn in pairs (Agresti and Min's, where each was run once)": (
