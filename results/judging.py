@@ -128,6 +128,7 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
     times = times_of(path, trial)
     found, counting, techniques = FileScore(), Counting(alert, len(attributor.steps)), Counter[str]()
     numbers = np.zeros((len(STATUSES), len(attributor.steps) + 1), dtype=np.int64)
+    fits = np.zeros(len(attributor.steps), dtype=np.int64)
     windows = RandomWindows(trial, attributor.steps if alert else ())
     wanted = [*dict.fromkeys((*FIELDS, *attributor.criteria.fields, *windows.fields))]
     with ThreadPoolExecutor(max_workers=1) as writing:
@@ -146,8 +147,8 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
             counting.add(batch, claims, times)
             windows.note(batch, claims, moments)
             np.add.at(numbers, (claims.status, claims.step), 1)
-            for case, count in zip(*np.unique(claims.case[claims.case >= 0], return_counts=True), strict=True):
-                found.fits[attributor.names[claims.cases[case][0]]] += int(count)
+            firsts = np.array([steps[0] for steps in claims.cases], dtype=np.int64)
+            np.add.at(fits, firsts[claims.case[claims.case >= 0]], 1)
             _note_techniques(batch, names, techniques)
             _note_canaries(batch, times, found)
         for job in jobs:
@@ -155,6 +156,7 @@ def score_file(path: Path, trial: Trial, attributor: Attributor, names: Names, w
     steps = [*attributor.names, None]
     for status, step in zip(*(places.tolist() for places in np.nonzero(numbers)), strict=True):
         found.statuses[STATUSES[status], steps[step]] = int(numbers[status, step])
+    found.fits.update({attributor.names[step]: int(fits[step]) for step in np.flatnonzero(fits).tolist()})
     found.evidence = counting.steps()
     found.windows = windows.share() if alert else None
     found.quality = counted(times.irregular, techniques, times.zones_s)
