@@ -20,7 +20,7 @@ exchanges are drawn."""
 SMALL_P = 1e-4
 """Below it the Fourier transform's errors, of some 1e-16 each, come near the p-value: it is summed term by term."""
 MOST_SUMMED = 20_000
-"""Executions up to which it is: twice as many take four times as long."""
+"""Values that the sum can have, up to which it is: twice as many take four times as long."""
 LEAST = float(np.finfo(np.float64).tiny)
 """No test shows that two products can't be alike: where a float holds no smaller number, this is the p-value."""
 
@@ -84,9 +84,12 @@ def _whole_swap_test(told: Floats) -> float:
     spectrum = np.ones(angles.size, dtype=np.complex128)
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         spectrum *= ((1 + np.exp(-1j * size * angles)) / 2) ** count
-    mass = np.clip(np.fft.irfft(spectrum, total + 1), 0.0, None)
     far = np.abs(2 * np.arange(total + 1) - total) >= abs(float(told.sum()))
-    return float(min(1.0, max(mass[far].sum(), 2.0 ** (1 - told.size))))
+    parts = [
+        (np.concatenate(([0.5], np.zeros(size - 1), [0.5])), count)
+        for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)
+    ]
+    return _probability(spectrum, parts, far)
 
 
 def mcnemar_exact(first_only: int, second_only: int) -> float:
@@ -125,9 +128,23 @@ def within_step_test(first: NDArray[np.intp], second: NDArray[np.intp], n: NDArr
     spectrum = np.ones(length // 2 + 1, dtype=np.complex128)
     for mass, count in parts:
         spectrum *= np.fft.rfft(mass, length) ** count
+    return _probability(spectrum, parts, far)
+
+
+def _probability(
+    spectrum: NDArray[np.complex128], parts: Sequence[tuple[Floats, int]], far: NDArray[np.bool_]
+) -> float:
+    """How likely a sum of independent whole numbers is to have one of some values.
+
+    Args:
+        spectrum: Fourier transform of the sum's distribution.
+        parts: a distribution over 0, 1, 2 … and how many of the numbers have it.
+        far: (values,) the values.
+    """
+    length = far.size
     found = float(np.clip(np.fft.irfft(spectrum, length), 0.0, None)[far].sum())
     if found < SMALL_P:
-        # Of more executions all that is known is that it is not above what the transform may err by.
+        # Of a longer one all that is known is that it is not above what the transform may err by.
         found = float(_summed(parts)[far].sum()) if length <= MOST_SUMMED else max(found, length * 1e-15)
     return min(1.0, max(LEAST, found))
 
