@@ -1,5 +1,6 @@
 """Whether each 95 % interval holds the truth that was set, campaign by campaign."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -108,14 +109,28 @@ def alone(random: Generator, world: World) -> Held:
 
 
 def delays(random: Generator, world: World) -> Held:
-    """The quantiles of the delay, on one campaign; none is drawn of a product that reaches no quantile."""
-    if delay_truth(world, min(QUANTILES)) is None:
+    """The smaller quantiles of the delay, on one campaign; none is drawn of a product that reaches no quantile."""
+    return _quantiles(random, world, QUANTILES[:-1])
+
+
+def late_delays(random: Generator, world: World) -> Held:
+    """The largest quantile, which few products reach."""
+    return _quantiles(random, world, QUANTILES[-1:])
+
+
+def reaches_all(world: World) -> bool:
+    """Whether a product alerts on so much that its delay has every quantile."""
+    return delay_truth(world, QUANTILES[-1]) is not None
+
+
+def _quantiles(random: Generator, world: World, shares: Sequence[float]) -> Held:
+    if delay_truth(world, min(shares)) is None:
         return {}
     campaign = draw(random, world)
     found: Held = {}
     for quantile in survival(campaign.times, campaign.events, campaign.clusters).quantiles:
         truth = delay_truth(world, quantile.share)
-        if truth is not None:
+        if truth is not None and quantile.share in shares:
             name = f"delay, {quantile.share:.0%} quantile"
             found[name] = holds(quantile.estimate, truth)
             found[f"{name}: without an upper limit{SHARE}"] = quantile.estimate.high is None

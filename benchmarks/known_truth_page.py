@@ -18,7 +18,7 @@ numbers): {campaigns} campaigns of each kind, {total} in all, each with 2,000 re
 and how campaigns are drawn: `benchmarks/known_truth_worlds.py`.
 
 A share of {campaigns} campaigns near 95 % is itself uncertain by ±{noise:.1%} (two standard errors); the first table
-has up to three times as many, and twenty times as many for delays, since few products reach the larger quantiles.
+has up to eight times as many; the 90 % quantile of the delay is asked of products that reach it.
 """
 READING = """## Coverage of the 95 % intervals
 

@@ -5,14 +5,14 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from results.confidence import Floats, pooled, rounded
+from results.confidence import Floats, effective_size, normal, rounded, wilson_limits
 from results.ledger import Ledger, Mask
 from results.measures import Estimate, SometimesLine, Stability
 from results.metrics import clustered, wilson
 
 METHOD = (
-    "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, cluster bootstrap's "
-    "effective size in Wilson's form"
+    "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, with the effective "
+    "size that alpha's own variance between techniques gives it, in Wilson's form"
 )
 
 
@@ -79,8 +79,9 @@ def alpha_limits(value: float, hits: Floats, n: Floats, cluster: NDArray[np.intp
     """Limits of alpha = 1 - s (T - 1) / (T - M).
 
     Of T answers, M are of the rarer kind, and s is the share of other answers to the same step that contradict one of
-    these. Near 0 and 1 all that is known of alpha is what these few say, so s is the share whose interval is made. Not
-    less for Student's t: counting only what the rarer answer says is wide enough (docs/validation/known-truth.md).
+    these. Near 0 and 1 all that is known of alpha is what these few say, so s is the share whose interval is made; its
+    effective size is the one with which it would vary as alpha does, T and M with it (linearised, techniques drawn).
+    Not less for Student's t: counting only what the rarer answer says is wide enough (docs/validation/known-truth.md).
 
     Args:
         value: alpha.
@@ -88,13 +89,27 @@ def alpha_limits(value: float, hits: Floats, n: Floats, cluster: NDArray[np.intp
         n: (steps,) repetitions, each at least 2.
         cluster: (steps,) technique of each.
     """
-    rarer = hits if 2 * hits.sum() <= n.sum() else n - hits
-    names, where = np.unique(cluster, return_inverse=True)
-    apart = rarer * (n - rarer) / (n - 1)
-    against = np.bincount(where, weights=apart, minlength=names.size)[:, None].astype(float)
-    answers_of = np.bincount(where, weights=rarer, minlength=names.size)[:, None].astype(float)
-    found = pooled(against, answers_of, student=False)
-    total, few = float(n.sum()), float(rarer.sum())
-    scale = (total - 1) / (total - few)
-    low, high = 1 - float(found.high[0]) * scale, 1 - float(found.low[0]) * scale
+    against, few, all_ = _by_technique(hits, n, cluster)
+    total, rare = float(all_.sum()), float(few.sum())
+    share, scale = float(against.sum()) / rare, (total - 1) / (total - rare)
+    variance = np.array([alpha_variance(hits, n, cluster) / scale**2])
+    size = effective_size(np.array([share]), variance, few[few > 0][:, None], np.ones(1))
+    low, high = (1 - float(one[0]) * scale for one in reversed(wilson_limits(np.array([share]), size, normal())))
     return max(-1.0, min(low, value)), min(1.0, max(high, value))
+
+
+def alpha_variance(hits: Floats, n: Floats, cluster: NDArray[np.intp]) -> float:
+    """Variance of alpha where techniques are drawn, linearised; see `alpha_limits`."""
+    against, few, all_ = _by_technique(hits, n, cluster)
+    total, rare = float(all_.sum()), float(few.sum())
+    share, scale = float(against.sum()) / rare, (total - 1) / (total - rare)
+    swung = (against - share * few) / rare + share * ((1 - rare) / (total - 1) * all_ + few) / (total - rare)
+    return float(((scale * (swung - swung.mean())) ** 2).sum()) * swung.size / max(1, swung.size - 1)
+
+
+def _by_technique(hits: Floats, n: Floats, cluster: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+    """(techniques,) each: contradictions of the rarer answers, these, and all answers."""
+    rarer = hits if 2 * hits.sum() <= n.sum() else n - hits
+    _names, where = np.unique(cluster, return_inverse=True)
+    against, few, all_ = (np.bincount(where, weights=one) for one in (rarer * (n - rarer) / (n - 1), rarer, n))
+    return against.astype(float), few.astype(float), all_.astype(float)

@@ -36,9 +36,9 @@ _METHODS: Mapping[str, str] = {
         "Kaplan–Meier法。区間は、曲線の有効標本数（分散はテクニックのまとまりに頑健で、Studentのtの分だけ小さくする）による"
         "小数次の順序統計量。上限がないときは、下限だけで95 %"
     ),
-    "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, cluster bootstrap's "
-    "effective size in Wilson's form": (
-        "Krippendorffのα（名義尺度）。区間は、少ないほうの結果に対する食い違いの割合から、クラスター・ブートストラップによる"
+    "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, with the effective "
+    "size that alpha's own variance between techniques gives it, in Wilson's form": (
+        "Krippendorffのα（名義尺度）。区間は、少ないほうの結果に対する食い違いの割合から、α自身のテクニック間の分散に相当する"
         "有効標本数を使うWilson形式"
     ),
     "geometric mean of paired ratios over repetitions, with Student's interval of their logarithms": (

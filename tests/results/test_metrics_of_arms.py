@@ -11,7 +11,7 @@ from results.measures import ClaimLine, ClockOffset
 from results.metrics import wilson
 from results.records import AttributionStatus, Canary, Outcome, ResourceSample, StepKind, Verdict
 from results.scoring import score_campaign
-from results.stability import alpha_limits, krippendorff_alpha
+from results.stability import alpha_limits, alpha_variance, krippendorff_alpha
 from results.volume import Tally, attack_free_s, per_hour, tally_of
 from tests.campaign_builder import BEGAN, SECOND, build_campaign, make_step, make_trial, steps_of
 
@@ -206,6 +206,21 @@ def test_agreement_is_krippendorffs_and_undefined_where_all_say_the_same():
     assert -1 <= low < value < high <= 1
     assert krippendorff_alpha(np.ones((2, 4))) is None
     assert krippendorff_alpha(np.array([[1.0, 0.0]])) is None
+
+
+@pytest.mark.parametrize("redrawn", [0.6, 0.9])
+def test_the_variance_of_agreement_is_that_of_resampled_techniques(redrawn):
+    """Of alpha itself, as the package computes it: that of the share of contradictions alone is half as great again."""
+    random = np.random.default_rng(1)
+    rates = np.repeat(random.beta(0.5, 0.5, 30), 4)
+    first = random.random(120) < rates
+    steps = np.where(random.random((2, 120)) < redrawn, random.random((2, 120)) < rates, first)
+    resampled = []
+    for _one in range(1500):
+        drawn = random.integers(0, 30, 30)
+        resampled.append(krippendorff_alpha(steps[:, (4 * drawn[:, None] + np.arange(4)).ravel()].astype(float)))
+    found = alpha_variance(steps.sum(axis=0).astype(float), np.full(120, 2.0), np.arange(120) // 4)
+    assert found == pytest.approx(np.var(resampled), rel=0.15)
 
 
 def test_a_claim_is_held_partly_held_not_held_or_not_tested():
