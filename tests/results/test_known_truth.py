@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from benchmarks import known_truth
 from benchmarks.known_truth_page import write_pages
@@ -29,11 +30,20 @@ def shares(lines, part):
     return {what: hits / n for what, (hits, n) in counts.items() if n}
 
 
+def far_below(lines, part):
+    """What holds the truth so seldom that 95 % would do so once in a thousand such runs."""
+    counts = defaultdict(lambda: [0, 0])
+    for line in lines:
+        if line.part == part and "not used" not in line.what and "(share)" not in line.what:
+            counts[line.what][0] += line.hits
+            counts[line.what][1] += line.n
+    return {what for what, (hits, n) in counts.items() if n and binom.cdf(hits, n, 0.95) < 0.001}
+
+
 def test_intervals_hold_what_was_set(lines):
     """Far from 95 % here means a wrong formula, not chance: the full run is in docs/validation."""
+    assert far_below(lines, "coverage") == set()
     found = shares(lines, "coverage")
-    used = {what: share for what, share in found.items() if "not used" not in what and "(share)" not in what}
-    assert {what for what, share in used.items() if share < 0.85} == set()
     assert found["rate by percentiles (not used)"] < found["rate"]
 
 
@@ -56,7 +66,7 @@ def test_every_printed_interval_has_a_row(lines):
     """An interval that no simulation holds against a truth is a promise that nobody keeps."""
     drawn = {(line.part, line.what) for line in lines if line.name.endswith("any product")}
     assert {("coverage", what) for what in PRINTED} | {("trials", what) for what in BY_TRIALS} <= drawn
-    assert min(share for what, share in shares(lines, "trials").items()) >= 0.7
+    assert far_below(lines, "trials") == set()
 
 
 def test_fewer_than_six_trials_have_no_limits_of_a_first_alert(lines):
