@@ -23,11 +23,11 @@ from results.errors import ContentError, EvaluationError, Problem
 from results.measures import Cost
 from results.overhead import Overhead, overheads
 from results.paths import runs_folder
-from results.records import CONTROL, Record, Text, Trial, TrialStatus
+from results.records import CONTROL, RAN_THROUGH, Record, Text, Trial, TrialStatus
+from results.scoring import arm_key
 from results.store import read_resources, read_trial, sealed_trials
 
 NAME = "overhead"
-RAN_THROUGH = (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT)
 
 
 class Action(Record):
@@ -254,7 +254,7 @@ def read_measured(work: Work, arms: Sequence[str], folder: Path) -> Measured:
         environment=work.environment.id,
         results=folder.name,
         actions=tuple(Action(id=step.id, title=step.title or Text(en=step.id, ja=step.id)) for step in work.plan.steps),
-        versions={_key(trial): trial.product_version for trial in trials if trial.product_version},
+        versions={arm_key(trial): trial.product_version for trial in trials if trial.product_version},
         overheads=found,
         costs=_costs(paths, had),
         remarks={key: said for key in had if (said := _remarks(key, trials))},
@@ -280,7 +280,7 @@ def _costs(trials: Mapping[Path, Trial], had: Mapping[str, Sequence[int]]) -> di
             [
                 (trial.seed, samples[path], tuple(trial.node_names))
                 for path, trial in trials.items()
-                if _key(trial) == key and trial.repetition in rounds
+                if arm_key(trial) == key and trial.repetition in rounds
             ],
             controls,
             uncounted,
@@ -290,7 +290,7 @@ def _costs(trials: Mapping[Path, Trial], had: Mapping[str, Sequence[int]]) -> di
 
 
 def _remarks(key: str, trials: Sequence[Trial]) -> tuple[str, ...]:
-    own = [trial for trial in trials if _key(trial) == key]
+    own = [trial for trial in trials if arm_key(trial) == key]
     late = [trial for trial in own if trial.status is TrialStatus.FLUSH_TIMED_OUT]
     stopped = [trial for trial in own if trial.status not in RAN_THROUGH]
     found = []
@@ -304,14 +304,10 @@ def _remarks(key: str, trials: Sequence[Trial]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _key(trial: Trial) -> str:
-    return f"{trial.product}-{trial.arm}" if trial.product else CONTROL
-
-
 def _why_not(key: str, trials: Sequence[Trial]) -> str:
     """What kept its trials, or else the controls, from running through."""
     for of, who in ((key, "its trials"), (CONTROL, "the controls")):
-        stopped = [trial for trial in trials if _key(trial) == of and trial.status not in RAN_THROUGH]
+        stopped = [trial for trial in trials if arm_key(trial) == of and trial.status not in RAN_THROUGH]
         if stopped:
             said = stopped[-1].reason.strip().splitlines()
             return f"{len(stopped)} of {who} {stopped[-1].status}{': ' + said[0] if said else ''}"

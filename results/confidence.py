@@ -186,7 +186,7 @@ def effective_size(value: Floats, variance: Floats, n: Floats, left: Floats) -> 
     Args:
         value: (rates,) shares.
         variance: (rates,) of them.
-        n: (clusters, rates) executions.
+        n: (clusters, rates) executions, or (clusters, 1).
         left: (rates,) of a size that is learnt, see `learnt`.
     """
     most = n.sum(axis=0)

@@ -177,10 +177,11 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     sizes = np.bincount(where).astype(float)
     influence = share * (np.cumsum(sums, axis=1) - (sizes[:, None] - np.cumsum(gone, axis=1)) * passed)
     variance = (influence**2).sum(axis=0) * names.size / max(1, names.size - 1)
+    degrees = None if sizes.max() <= 1 else freedom(influence)
 
     def sizes_for(level: float) -> Floats:
-        left = np.ones(moments.size) if sizes.max() <= 1 else learnt(freedom(influence), level)
-        return effective_size(share, variance, np.repeat(sizes[:, None], moments.size, axis=1), left)
+        left = np.ones(moments.size) if degrees is None else learnt(degrees, level)
+        return effective_size(share, variance, sizes[:, None], left)
 
     size = sizes_for(confidence)
     low, high = wilson_limits(share, size, normal(confidence))

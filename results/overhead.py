@@ -13,7 +13,7 @@ import numpy as np
 from results.confidence import mean_limits, rounded
 from results.errors import EvaluationError
 from results.measures import Estimate
-from results.records import CONTROL, Record, StepExecution, StepKind, Text, TrialStatus
+from results.records import CONTROL, RAN_THROUGH, Record, StepExecution, StepKind, Text
 from results.store import read_steps, read_trial, sealed_trials
 
 METHOD = "geometric mean of paired ratios over repetitions, with Student's interval of their logarithms"
@@ -57,7 +57,7 @@ def overheads(folder: Path) -> tuple[Overhead, ...]:
     titles: dict[str, Text] = {}
     for path in sealed_trials(folder):
         trial = read_trial(path)
-        if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT):
+        if trial.status not in RAN_THROUGH:
             continue
         steps = read_steps(path)
         key = f"{trial.product}-{trial.arm}" if trial.product else CONTROL

@@ -122,7 +122,7 @@ def rank(grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mappin
     # What a product costs does not come from techniques: it is laid on all of them, as if it were known without error.
     parts, n, fixed, drawn = _laid_out(grids, lines, used)
     low, high = place_limits(parts.sum(axis=2) + n[:, :1] * fixed)
-    scores = scores_of(grids, lines, used)
+    scores = _scores(values @ np.array(list(used.values())), used, parts, n, fixed, drawn)
     resampled = np.stack([_places(row) for row in drawn])
     keeps, survives = _redraw(values, np.array(list(used.values())), places)
     ranked = [
@@ -145,9 +145,14 @@ def scores_of(
     grids: Mapping[str, Grid], lines: Sequence[VectorLine], weights: Mapping[str, float]
 ) -> tuple[Estimate, ...]:
     """Each arm's score with its interval; arguments as of `rank`, nothing missing."""
-    parts, n, fixed, drawn = _laid_out(grids, lines, weights)
     values = np.array([[float(line.values[name] or 0.0) for name in weights] for line in lines])
-    scores = values @ np.array(list(weights.values()))
+    return _scores(values @ np.array(list(weights.values())), weights, *_laid_out(grids, lines, weights))
+
+
+def _scores(
+    scores: Floats, weights: Mapping[str, float], parts: Floats, n: Floats, fixed: Floats, drawn: Floats
+) -> tuple[Estimate, ...]:
+    """The same from what `_laid_out` found."""
     means = parts.sum(axis=0)  # (arms, 2), attacks and twins apart
     residuals = (parts - n[:, None, :] * means[None, :, :]).sum(axis=2)
     clusters = parts.shape[0]

@@ -239,7 +239,7 @@ class TrialStatus(StrEnum):
 
     COMPLETED = "completed"
     FLUSH_TIMED_OUT = "flush_timed_out"
-    """The last canary never came: an absent alert proves nothing; what came is taken."""
+    """The last canary never came: neither an alert nor its absence counts."""
     NOT_READY = "not_ready"
     """The product never showed its canary."""
     BUILD_FAILED = "build_failed"
@@ -249,6 +249,10 @@ class TrialStatus(StrEnum):
     """The arm needs content that only the user can give, and it was not given."""
     TARGET_FAILED = "target_failed"
     """Ours or the machine's fault."""
+
+
+RAN_THROUGH = (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT)
+"""The whole plan was replayed."""
 
 
 class Canary(Record):

@@ -89,25 +89,24 @@ def alpha_limits(value: float, hits: Floats, n: Floats, cluster: NDArray[np.intp
         n: (steps,) repetitions, each at least 2.
         cluster: (steps,) technique of each.
     """
-    against, few, all_ = _by_technique(hits, n, cluster)
+    against, few, all_ = by_technique(hits, n, cluster)
     total, rare = float(all_.sum()), float(few.sum())
     share, scale = float(against.sum()) / rare, (total - 1) / (total - rare)
-    variance = np.array([alpha_variance(hits, n, cluster) / scale**2])
+    variance = np.array([alpha_variance(against, few, all_) / scale**2])
     size = effective_size(np.array([share]), variance, few[few > 0][:, None], np.ones(1))
     low, high = (1 - float(one[0]) * scale for one in reversed(wilson_limits(np.array([share]), size, normal())))
     return max(-1.0, min(low, value)), min(1.0, max(high, value))
 
 
-def alpha_variance(hits: Floats, n: Floats, cluster: NDArray[np.intp]) -> float:
-    """Variance of alpha where techniques are drawn, linearised; see `alpha_limits`."""
-    against, few, all_ = _by_technique(hits, n, cluster)
+def alpha_variance(against: Floats, few: Floats, all_: Floats) -> float:
+    """Variance of alpha where techniques are drawn, linearised; arguments as `by_technique` gives them."""
     total, rare = float(all_.sum()), float(few.sum())
     share, scale = float(against.sum()) / rare, (total - 1) / (total - rare)
     swung = (against - share * few) / rare + share * ((1 - rare) / (total - 1) * all_ + few) / (total - rare)
     return float(((scale * (swung - swung.mean())) ** 2).sum()) * swung.size / max(1, swung.size - 1)
 
 
-def _by_technique(hits: Floats, n: Floats, cluster: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+def by_technique(hits: Floats, n: Floats, cluster: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
     """(techniques,) each: contradictions of the rarer answers, these, and all answers."""
     rarer = hits if 2 * hits.sum() <= n.sum() else n - hits
     _names, where = np.unique(cluster, return_inverse=True)

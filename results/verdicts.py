@@ -11,6 +11,7 @@ from results.counting import StepEvidence
 from results.grading import GRADES, Grade, grades_of
 from results.quality import DELIVERY_NS
 from results.records import (
+    RAN_THROUGH,
     Canary,
     Category,
     Outcome,
@@ -159,7 +160,7 @@ def _blank(trial: Trial, step: StepExecution, control: StepExecution | None) -> 
         if step.kind is StepKind.MALICIOUS and step.verified is not True:
             return Outcome.INVALID, _why_unverified(step)
         return Outcome.MISSED, "the control: no product"
-    if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FLUSH_TIMED_OUT):
+    if trial.status not in RAN_THROUGH:
         return Outcome.INVALID, f"the trial is invalid ({trial.status}): {trial.reason.splitlines()[0]}"
     if step.kind is StepKind.PLACEBO:
         return None

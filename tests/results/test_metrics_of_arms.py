@@ -11,7 +11,7 @@ from results.measures import ClaimLine, ClockOffset
 from results.metrics import wilson
 from results.records import AttributionStatus, Canary, Outcome, ResourceSample, StepKind, Verdict
 from results.scoring import score_campaign
-from results.stability import alpha_limits, alpha_variance, krippendorff_alpha
+from results.stability import alpha_limits, alpha_variance, by_technique, krippendorff_alpha
 from results.volume import Tally, attack_free_s, per_hour, tally_of
 from tests.campaign_builder import BEGAN, SECOND, build_campaign, make_step, make_trial, steps_of
 
@@ -219,7 +219,7 @@ def test_the_variance_of_agreement_is_that_of_resampled_techniques(redrawn):
     for _one in range(1500):
         drawn = random.integers(0, 30, 30)
         resampled.append(krippendorff_alpha(steps[:, (4 * drawn[:, None] + np.arange(4)).ravel()].astype(float)))
-    found = alpha_variance(steps.sum(axis=0).astype(float), np.full(120, 2.0), np.arange(120) // 4)
+    found = alpha_variance(*by_technique(steps.sum(axis=0).astype(float), np.full(120, 2.0), np.arange(120) // 4))
     assert found == pytest.approx(np.var(resampled), rel=0.15)
 
 
