@@ -13,7 +13,7 @@ from benchmarks.known_truth_coverage import Held, holds
 from benchmarks.known_truth_worlds import Campaign, Floats, Generator, World, answers, beta_of, draw
 from results.chance import naming_luck, windows_share
 from results.claims import claim_lines
-from results.latency import curve, survival
+from results.latency import before_any, curve, survival
 from results.metrics import likeness, technique_lines, wilson, wrong_share
 from results.records import Category, Outcome, StepKind
 from results.volume import Tally, ambiguous_share, per_hour
@@ -85,15 +85,15 @@ def delivered(random: Generator, world: World) -> Held:
     return found
 
 
-def _point(campaign: Campaign, world: World) -> bool | None:
-    """Whether the curve's interval at a moment holds what is true then; None before the first alert."""
+def _point(campaign: Campaign, world: World) -> bool:
+    """Whether the curve's interval at a moment holds what is true then."""
     line = curve(campaign.times, campaign.events, campaign.clusters)
     at = int(np.searchsorted(line.times, AT_S, side="right")) - 1
-    if at < 0:
-        return None
+    start = before_any(campaign.clusters)
+    low, high = (start.low, start.high) if at < 0 else (line.low[at], line.high[at])
     scale = float(np.hypot(*world.delay_spread))
     truth = 1 - world.sensitivity * float(ndtr(np.log(AT_S / world.delay_s) / scale))
-    return bool(line.low[at] - 1e-6 <= truth <= line.high[at] + 1e-6)
+    return bool(low - 1e-6 <= truth <= high + 1e-6)
 
 
 def names(random: Generator, world: World) -> Held:

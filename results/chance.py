@@ -58,9 +58,20 @@ class RandomWindows:
 
 
 def windows_share(trials: Iterable[Rate | None]) -> Rate:
-    """The windows of several trials together."""
-    found = [one for one in trials if one is not None]
-    return wilson(sum(one.hits for one in found), sum(one.n for one in found))
+    """The windows of several trials together, which count for less where trials differ more than windows do.
+
+    The overdispersion is Pearson's chi-square over its degrees of freedom, at least 1, as for counts.
+    """
+    found = [one for one in trials if one is not None and one.n]
+    plain = wilson(sum(one.hits for one in found), sum(one.n for one in found))
+    if len(found) < 2 or plain.hits in (0, plain.n):
+        return plain
+    hits, n = (np.array(column, dtype=float) for column in zip(*((one.hits, one.n) for one in found), strict=True))
+    value = float(hits.sum() / n.sum())
+    spread = float(((hits - n * value) ** 2 / (n * value * (1 - value))).sum()) / (len(found) - 1)
+    low, high = wilson_limits(np.array([value]), np.array([n.sum() / max(1.0, spread)]), normal())
+    method = "Wilson's; windows divided by their overdispersion between trials"
+    return plain.model_copy(update={"low": rounded(low[0]), "high": rounded(high[0]), "method": method})
 
 
 def naming_luck(verdicts: Sequence[Verdict]) -> Rate:

@@ -5,7 +5,7 @@ would make a product fast that alerts on little.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,10 @@ NANO = 1_000_000_000
 NO_ALERT = "there was no alert"
 NO_ALERT_WITHIN = "there was no alert on a step that its class can see"
 UNTIMED = "alerted, but the product gives its alerts no time"
+FEWER = "fewer were alerted on before the observation ended"
 TOO_FEW = "too few alerts for limits that hold with 95 %"
+NO_HIGH = "no upper limit: the curve's own does not come down that far"
+LOWER_ALONE = "no upper limit, which so few executions can't have; 95 % that it is not below the lower one"
 QUANTILES = (0.5, 0.75, 0.9)
 ONE_SIDED = 0.90
 """The confidence of two limits each of which holds with 95 % by itself."""
@@ -38,7 +41,7 @@ MOMENTS = 1000
 """A curve with more events has its limits at so many of them."""
 METHOD = (
     "Kaplan-Meier; limits by fractional order statistics with the curve's effective size (variance robust to "
-    "techniques, less for Student's t); without an upper limit a lower limit of 95 % by itself"
+    "techniques, less for Student's t); where so few can have no upper limit, a lower limit of 95 % by itself"
 )
 
 
@@ -60,6 +63,10 @@ class Curve:
     """Effective number of executions about each time."""
     alone: Floats
     """The same where one limit alone holds with 95 %."""
+    until: float
+    """All that are left were watched so long, in vain; infinite if none are left."""
+    next_share: float
+    """What the next alert would leave."""
 
 
 def observed_until_ns(trial: Trial) -> int:
@@ -136,16 +143,27 @@ def survival(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp
         events=int(events.sum()),
         censored=int((~events).sum()),
         quantiles=tuple(Quantile(share=q, estimate=_quantile(found, q, used)) for q in QUANTILES),
-        curve=tuple(
-            CurvePoint(
-                seconds=rounded(found.times[i]) or 0.0, share=rounded(found.share[i]) or 0.0,
-                low=rounded(found.low[i]) or 0.0, high=rounded(found.high[i]) or 0.0,
-            )
-            for i in shown
+        curve=(
+            before_any(clusters),
+            *(
+                CurvePoint(
+                    seconds=rounded(found.times[i]) or 0.0, share=rounded(found.share[i]) or 0.0,
+                    low=rounded(found.low[i]) or 0.0, high=rounded(found.high[i]) or 0.0,
+                )
+                for i in shown
+            ),
         ),
         fastest_s=rounded(times[events].min()),
         slowest_s=rounded(times[events].max()),
     )  # fmt: skip
+
+
+def before_any(clusters: NDArray[np.intp]) -> CurvePoint:
+    """The curve from 0 s to the first alert: all are left, and what that tells is as if each technique had one."""
+    sizes = np.bincount(clusters).astype(float)[:, None]
+    start = np.ones(1)
+    low, high = wilson_limits(start, effective_size(start, np.zeros(1), sizes, start), normal())
+    return CurvePoint(seconds=0.0, share=1.0, low=rounded(low[0]) or 0.0, high=rounded(high[0]) or 0.0)
 
 
 def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], confidence: float = 0.95) -> Curve:
@@ -186,9 +204,10 @@ def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], 
     size = sizes_for(confidence)
     low, high = wilson_limits(share, size, normal(confidence))
     earlier = np.concatenate(([1.0], every_share))[shown]
-    return Curve(
-        moments, share, low, high, every, every_share, earlier, _about(size), _about(sizes_for(ONE_SIDED))
-    )  # fmt: skip
+    until = float(times[~events & (times >= every[-1])].min(initial=np.inf))
+    next_share = float(every_share[-1] * (1 - 1 / max(1.0, at_risk[-1] - died[-1])))
+    about, alone = _about(size), _about(sizes_for(ONE_SIDED))
+    return Curve(moments, share, low, high, every, every_share, earlier, about, alone, until, next_share)
 
 
 def _about(size: Floats) -> Floats:
@@ -197,36 +216,55 @@ def _about(size: Floats) -> Floats:
 
 
 def _quantile(found: Curve, share: float, techniques: int) -> Estimate:
-    """Where the curve falls to 1 - share, and where its limits do; the lower one alone, where there is no upper one."""
-    reason: str | None = None
+    """Where the curve falls to 1 - share, and where its limits do; the lower one alone, where none can be above.
+
+    All of n independent delays lie below the quantile with the chance share^n. While that is more than an upper limit
+    may fail, none can ever be given, and the lower one may fail as often as both. Whether one is given in this campaign
+    must not decide it: it is missing just where the lower one is too late.
+    """
     value = _first(found.every, found.every_share <= 1 - share + 1e-12)
-    high = _crossing(found, found.size, share, (1 - CONFIDENCE) / 2)
-    size, level = (found.alone, ONE_SIDED) if high is None else (found.size, CONFIDENCE)
-    low = _crossing(found, size, share, (1 + level) / 2)
+    may_fail = (1 - CONFIDENCE) / 2
+    high = _crossing(found, found.size, share, may_fail)
+    alone = high is None and share ** found.size[-1] > may_fail
+    size, level = (found.alone, ONE_SIDED) if alone else (found.size, CONFIDENCE)
+    low = _lower(found, size, share, (1 + level) / 2)
     if low == found.times[0]:
         low = None if high is None else 0.0  # at the first alert; before it, nothing says how much earlier
     if value is not None:
         low, high = None if low is None else min(low, value), None if high is None else max(high, value)
-    if value is None:
-        reason = "fewer were alerted on before the observation ended"
-    elif low is None:
-        reason = TOO_FEW
-    elif high is None:
-        reason = "no upper limit: the curve's own does not come down that far; 95 % that it is not below the lower one"
-    return _seconds(value, low, high, techniques, reason)
+    why = [FEWER] if value is None else []
+    if high is None:
+        why.append(TOO_FEW if low is None else LOWER_ALONE if alone else NO_HIGH)
+    return _seconds(value, low, high, techniques, "; ".join(why) or None)
+
+
+def _lower(found: Curve, size: Floats, share: float, chance: float) -> float | None:
+    """The lower limit; where the alerts don't reach it, from the next one, which was not before the watch ended."""
+    low = _crossing(found, size, share, chance)
+    if low is not None or not np.isfinite(found.until):
+        return low
+    waiting = replace(
+        found, times=np.append(found.times, found.until), share=np.append(found.share, found.next_share),
+        earlier=np.append(found.earlier, found.share[-1]),
+    )  # fmt: skip
+    low = _crossing(waiting, np.append(size, size[-1]), share, chance)
+    return found.until if low is None else low
 
 
 def _crossing(found: Curve, size: Floats, share: float, chance: float) -> float | None:
     """When the chance that the quantile lies later falls to a value, between two alerts in proportion.
 
     Of n independent delays the k-th is later than the quantile of `share` with the chance that a Beta(k, n - k + 1)
-    number is above it; k is n times the share alerted on by then, n - k + 1 n times that not alerted on just before.
+    number is above it; k is n times the share alerted on by then, n - k + 1 n times that not alerted on just before. An
+    effective n is less than the executions that make the curve's steps: what is missing of n + 1 goes to both halves.
     Source: A. D. Hutson, "Calculating nonparametric confidence intervals for quantiles using fractional order
     statistics", Journal of Applied Statistics 26 (1999); here with censored delays and an effective n.
     """
     from scipy.special import betainc  # slow to import; only scoring needs it
 
-    later = betainc(np.maximum(size * (1 - found.share), 1e-9), np.maximum(size * found.earlier, 1e-9), share)
+    gone, left = size * (1 - found.share), size * found.earlier
+    rest = np.maximum(0.0, size + 1 - gone - left) / 2
+    later = betainc(np.maximum(gone + rest, 1e-9), np.maximum(left + rest, 1e-9), share)
     return falls_to(found.times, later, chance)
 
 

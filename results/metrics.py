@@ -29,6 +29,7 @@ DENOMINATORS = ("applicable", "valid", "common")
 EMPTY = "nothing to divide by: there is no such step execution"
 NO_PLACEBO = "the plan has no placebo step, so the chance rate is unknown"
 CLUSTERED = "effective sample size of a cluster bootstrap over techniques, less for Student's t, in Wilson's form"
+CLUSTERED_PLAIN = "effective sample size of a cluster bootstrap over techniques, in Wilson's form"
 
 
 def wilson(hits: int, n: int) -> Rate:
@@ -44,12 +45,13 @@ def wilson(hits: int, n: int) -> Rate:
     return Rate(hits=hits, n=n, value=hits / n, low=rounded(low[0]), high=rounded(high[0]))
 
 
-def clustered(hits: Floats, n: Floats) -> list[Rate]:
+def clustered(hits: Floats, n: Floats, *, student: bool = True) -> list[Rate]:
     """Rates over techniques.
 
     Args:
         hits: (clusters, rates), executions that count.
         n: (clusters, 1), executions.
+        student: whether an effective size is less for Student's t.
 
     Where no technique has more than one execution, nothing is pooled and the interval is Wilson's own.
     """
@@ -59,11 +61,11 @@ def clustered(hits: Floats, n: Floats) -> list[Rate]:
     counts = [round(float(count)) for count in hits.sum(axis=0)]
     if float(n.max()) <= 1:
         return [wilson(count, total) for count in counts]
-    found, used = pooled(hits, n), int((n > 0).sum())
+    found, used = pooled(hits, n, student=student), int((n > 0).sum())
     return [
         Rate(
             hits=count, n=total, value=rounded(found.value[i]), low=rounded(found.low[i]), high=rounded(found.high[i]),
-            method=CLUSTERED, clusters=used,
+            method=CLUSTERED if student else CLUSTERED_PLAIN, clusters=used,
         )
         for i, count in enumerate(counts)
     ]  # fmt: skip

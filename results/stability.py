@@ -32,7 +32,7 @@ def stability(ledger: Ledger) -> Stability:
     steps = np.bincount(cluster_of_step[again], minlength=len(ledger.clusters)).astype(float)
     return Stability(
         alpha=_alpha(ledger, rows, detected, hits[again], n[again], cluster_of_step[again]),
-        same=clustered(agreed[:, None].astype(float), steps[:, None])[0],
+        same=clustered(agreed[:, None].astype(float), steps[:, None], student=False)[0],  # steps hardly go together
         sometimes=tuple(
             SometimesLine(step_id=ledger.steps[i], detected=int(hits[i]), n=int(n[i]))
             for i in np.flatnonzero(again & ~same)

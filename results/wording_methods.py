@@ -11,6 +11,9 @@ _METHODS: Mapping[str, str] = {
     "effective sample size of a cluster bootstrap over techniques, less for Student's t, in Wilson's form": (
         "テクニック単位のクラスター・ブートストラップによる有効標本数（Studentのtの分だけ小さくする）を使うWilson形式"
     ),
+    "effective sample size of a cluster bootstrap over techniques, in Wilson's form": (
+        "テクニック単位のクラスター・ブートストラップによる有効標本数を使うWilson形式"
+    ),
     "mean over techniques; ": "テクニックごとの割合の平均。",
     "(p - c) / (1 - c), limits of a ratio of shares by variance recovery": (
         "(p − c) / (1 − c)。区間は割合の比の分散復元法（MOVER）"
@@ -32,9 +35,9 @@ _METHODS: Mapping[str, str] = {
         "各手順の2件目以降の警告数で、区間はテクニック間の過分散で割った計数のJeffreys区間"
     ),
     "Kaplan-Meier; limits by fractional order statistics with the curve's effective size (variance robust to "
-    "techniques, less for Student's t); without an upper limit a lower limit of 95 % by itself": (
+    "techniques, less for Student's t); where so few can have no upper limit, a lower limit of 95 % by itself": (
         "Kaplan–Meier法。区間は、曲線の有効標本数（分散はテクニックのまとまりに頑健で、Studentのtの分だけ小さくする）による"
-        "小数次の順序統計量。上限がないときは、下限だけで95 %"
+        "小数次の順序統計量。実行数が少なく上限がありえないときは、下限だけで95 %"
     ),
     "Krippendorff's alpha (nominal); limits from the share of contradictions of the rarer answer, with the effective "
     "size that alpha's own variance between techniques gives it, in Wilson's form": (
@@ -45,6 +48,8 @@ _METHODS: Mapping[str, str] = {
         "反復ごとの対の比の幾何平均。区間は対数についてのStudentの区間"
     ),
     "mean over trials with Student's interval": "試行の平均とStudentの区間",
+    "Wilson's; windows divided by their overdispersion between trials": "Wilson形式。窓の数は試行間の過分散で割る",
+    ", which hold whole steps with at least 95 %": "。手順は整数なので、95 %以上の確率で含む",
     "median over trials, those without an alert counted as later than any; limits by fractional order statistics": (
         "試行の中央値。警告のない試行は、どれよりも遅いと数える。区間は小数次の順序統計量による"
     ),

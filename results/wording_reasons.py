@@ -51,9 +51,10 @@ _RULES = (
     ("there was no alert", "警告がない"),
     ("fewer were alerted on before the observation ended", "観測の終了までに警告があった手順はこれより少ない"),
     (
-        "no upper limit: the curve's own does not come down that far; 95 % that it is not below the lower one",
-        "上限なし：曲線の上限がそこまで下がらない。下限は単独で95 %の信頼度を持つ",
+        "no upper limit, which so few executions can't have; 95 % that it is not below the lower one",
+        "上限なし：実行数が少なすぎて上限を求められない。下限は単独で95 %の信頼度を持つ",
     ),
+    ("no upper limit: the curve's own does not come down that far", "上限なし：曲線の上限がそこまで下がらない"),
     ("too few alerts for limits that hold with 95 %", "警告が少なすぎるため、95 %の限界を求められない"),
     ("there is no step execution", "該当する手順の実行がない"),
     ("no trial has an attributed alert", "帰属した警告のある試行がない"),

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from attacks.catalogue import load_catalogue
-from results.chance import RandomWindows, naming_luck
+from results.chance import RandomWindows, naming_luck, windows_share
 from results.criteria import lend
 from results.judging import judge_sealed
 from results.metrics import wilson
@@ -51,6 +51,16 @@ def test_the_windows_of_a_trial_are_the_same_each_time_and_touch_no_attack():
         assert all(
             window.started_ns > step.ended_ns + late or window.ended_ns + late < step.started_ns for step in steps
         )
+
+
+def test_windows_of_trials_that_differ_say_less():
+    """None of 20 and half of 20 are no 40 windows of one kind: chi-square 13.3 over one degree of freedom."""
+    apart, alike = windows_share([wilson(0, 20), wilson(10, 20), None]), windows_share([wilson(5, 20), wilson(5, 20)])
+    assert (apart.hits, apart.n, apart.value) == (alike.hits, alike.n, alike.value) == (10, 40, 0.25)
+    assert (alike.low, alike.high) == (wilson(10, 40).low, wilson(10, 40).high)
+    assert apart.low < 0.08
+    assert apart.high > 0.7
+    assert windows_share([wilson(0, 20), wilson(0, 20)]) == wilson(0, 40)
 
 
 def test_a_control_and_a_plan_without_criteria_have_no_windows():

@@ -140,6 +140,34 @@ def test_a_quantile_without_an_upper_limit_has_all_its_error_below(monkeypatch):
     assert "95 %" in most.reason
 
 
+def test_a_lower_limit_stands_alone_only_where_so_few_can_have_no_upper_one(monkeypatch):
+    """Which limits a campaign gets must not depend on what it saw: an upper one is missing where the lower is late."""
+    times = np.concatenate((np.arange(1.0, 32.0), np.full(9, 60.0)))
+    told = [q.estimate for q in survival(times, times < 60, np.arange(40)).quantiles]
+    monkeypatch.setattr(latency, "ONE_SIDED", 0.5)
+    again = [q.estimate for q in survival(times, times < 60, np.arange(40)).quantiles]
+    assert [one.high is None for one in told] == [False, True, True]
+    assert told == again  # forty below the 90 % quantile: 1.5 %, so that an upper limit could be
+    assert told[1].reason == "no upper limit: the curve's own does not come down that far"
+
+
+def test_a_quantile_that_the_alerts_do_not_reach_is_later_than_the_watch():
+    """Two of twenty alerted on in 60 s: half of all are not alerted on in that time, surely."""
+    times, events = np.array([1.0, 2.0, *[60.0] * 17, 200.0]), np.array([True, True, *[False] * 18])
+    median = survival(times, events, np.arange(20)).quantiles[0].estimate
+    assert (median.value, median.low, median.high) == (None, 60.0, None)
+    seven = np.concatenate((np.arange(1.0, 8.0), np.full(3, 60.0)))
+    most = survival(seven, seven < 60, np.arange(10)).quantiles[2].estimate  # the seventh is not late, an eighth is
+    assert 7.0 < most.low < 60.0
+
+
+def test_a_curve_is_uncertain_before_its_first_alert():
+    """Ten without an alert for three seconds: as many as 28 of 100 may have one by then (Wilson's for 10 of 10)."""
+    first = survival(np.arange(3.0, 13.0), np.ones(10, dtype=bool), np.arange(10)).curve[0]
+    assert (first.seconds, first.share, first.high) == (0.0, 1.0, 1.0)
+    assert first.low == wilson(10, 10).low
+
+
 def test_limits_of_a_median_are_order_statistics():
     """Of 17 delays the fifth is later than the median with 2.45 %, the sixth with 7.2 %: the limit is just behind."""
     times = np.cumsum(np.arange(1.0, 18.0))

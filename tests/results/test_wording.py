@@ -16,7 +16,7 @@ from results.wording_reasons import reason_words
 from tests.campaign_builder import build_campaign
 from tests.results.rendered import first_text
 
-NAMED = ("METHOD", "CLUSTERED", "COUNTED", "FURTHER", "method")
+NAMED = ("METHOD", "METHOD_WHOLE", "CLUSTERED", "CLUSTERED_PLAIN", "COUNTED", "FURTHER", "method")
 ENGLISH = re.compile(r"(?<![A-Za-z])[a-z]{2,}")
 PUBLISHED = sorted((ROOT / "results" / "published").glob("*/data/summary.json"))
 
