@@ -57,8 +57,8 @@ PRINTED = {
     "share on which it is sooner, difference", "score under weights", "recognition gap", "cost over the control",
 }  # fmt: skip
 BY_TRIALS = {
-    "chain: seconds to the first alert", "chain: steps to the first alert (at least)", "chain: alert before the objective",
-    "slow-down", "slow-down of one workload", "cost of its own containers",
+    "chain: seconds to the first alert", "chain: steps to the first alert (at least)",
+    "chain: alert before the objective", "slow-down", "slow-down of one workload", "cost of its own containers",
 }  # fmt: skip
 
 
