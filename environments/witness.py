@@ -78,6 +78,7 @@ class Witness:
             labels=dict(labels),
             pid_mode="host",
             network_mode="host",
+            cgroupns="host",  # in a private one, as cgroup v2 has it, other groups are `/../..`
             cap_drop=["ALL"],
             cap_add=CAPABILITIES,
             security_opt=["apparmor=unconfined"],

@@ -7,6 +7,8 @@ import stat
 
 CGROUP = "/cgroup"
 """The engine host's, read-only."""
+PROC = "/proc"
+"""The engine host's, too."""
 GRAPH = "/graph"
 """Where the engine's folder is, read-only."""
 READ_FILES_CAP = 16 << 20
@@ -26,14 +28,26 @@ def usage(request):
 def groups_of(pid):
     """Controller -> folder of a process's cgroup; '' for cgroup v2's only one. Empty if it is gone."""
     try:
-        with open(f"/proc/{pid}/cgroup") as file:
+        with open(f"{PROC}/{pid}/cgroup") as file:
             rows = [line.rstrip("\n").split(":", 2) for line in file]
     except OSError:
         return {}
     paths = {controller: path for _number, names, path in rows for controller in names.split(",")}
     if "memory" not in paths and "" in paths:
-        return {"": CGROUP + paths[""]}
+        return {"": CGROUP + outermost(pid, paths[""])}
     return {name: f"{CGROUP}/{name}{path}" for name, path in paths.items() if name}
+
+
+def outermost(pid, path):
+    """Path of the whole container's group in cgroup v2.
+
+    A first process that is systemd has moved into a group of its own below it, and so has everything that it started.
+    What the container sees mounted begins at its own group; with the engine host's whole tree mounted nothing is known.
+    """
+    mounts = [row.split(" - ") for row in lines(f"{PROC}/{pid}/mountinfo")]
+    roots = [mount[0].split()[3] for mount in mounts if mount[-1].startswith("cgroup2 ")]
+    above = [root for root in roots if root != "/" and f"{path}/".startswith(f"{root}/")]
+    return min(above, key=len, default=path)
 
 
 def counters_of(groups):
@@ -121,7 +135,7 @@ def summed(pairs, wanted):
 
 def traffic(pid):
     """Bytes over all interfaces of a process's network namespace but the loopback."""
-    rows = [row.replace(":", " ").split() for row in lines(f"/proc/{pid}/net/dev")[2:]]
+    rows = [row.replace(":", " ").split() for row in lines(f"{PROC}/{pid}/net/dev")[2:]]
     rows = [row for row in rows if row[0] != "lo"]
     return {"network_in": sum(int(row[1]) for row in rows), "network_out": sum(int(row[9]) for row in rows)}
 
@@ -156,15 +170,20 @@ def held_open(pid):
     groups = groups_of(pid)
     own = groups.get("", groups.get("pids", groups.get("memory")))
     found = {}
-    for member in lines(f"{own}/cgroup.procs") if own else ():
+    for member in members(own) if own else ():
         try:
-            for descriptor in os.scandir(f"/proc/{member}/fd"):
+            for descriptor in os.scandir(f"{PROC}/{member}/fd"):
                 state = os.stat(descriptor.path)
                 if stat.S_ISREG(state.st_mode) and not state.st_nlink:
                     found[state.st_dev, state.st_ino] = state.st_blocks * 512
         except OSError:
             continue
     return sum(found.values())
+
+
+def members(group):
+    """Pids of a group and of those below it: in cgroup v2 a group that has others below it holds none itself."""
+    return [pid for folder, _folders, _files in os.walk(group) for pid in lines(f"{folder}/cgroup.procs")]
 
 
 def read_files(request):

@@ -125,3 +125,15 @@ def test_a_quoted_script_is_one_line_of_plain_ascii(script):
 def test_a_nul_byte_is_refused():
     with pytest.raises(ValueError, match="NUL"):
         quote("a\0b")
+
+
+@pytest.mark.docker
+def test_what_a_node_takes_is_counted_whatever_cgroup_version_the_engine_has(session, target):
+    """With cgroup v2 engines hide other containers' groups from a container: no product would cost anything."""
+    node = target.nodes["target"]
+    before = target.witness.usage({"target": node.pid})["target"]
+    assert session.run("bash", "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done", 60).exit_code == 0
+    after = target.witness.usage({"target": node.pid})["target"]
+    assert after["cpu_s"] > before["cpu_s"]
+    assert after["memory_peak"] >= after["memory"] > 0
+    assert (after["oom_kills"], after["forks_refused"]) == (0, 0)

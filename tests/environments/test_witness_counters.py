@@ -1,6 +1,7 @@
 """Counters of containers as the kernel's files say them; `Total 0` and a missing file are no amount."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def counters(monkeypatch, tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "CGROUP", str(tmp_path))
+    monkeypatch.setattr(module, "PROC", str(tmp_path / "proc"))
     return module
 
 
@@ -110,3 +112,43 @@ def test_version_2_knows_zero_before_the_first_byte(counters, tmp_path):
 
 def test_version_2_says_nothing_of_disks_where_the_controller_is_off(counters, tmp_path):
     assert counters.counters_of(version_2(tmp_path, None)) == REST | {"disk_read": None, "disk_write": None}
+
+
+OWN = "/system.slice/docker-abc.scope"
+MOUNTS = """\
+512 500 0:59 / / rw,relatime - overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w
+519 512 0:23 {seen} /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw,nsdelegate
+"""
+
+
+def first_process(folder: Path, group: str, seen: str) -> None:
+    """A container's first process in cgroup v2: the group that it is in, and the group that is mounted for it."""
+    write(folder / "proc/42", {"cgroup": f"0::{group}\n", "mountinfo": MOUNTS.format(seen=seen)})
+
+
+def test_version_2_counts_the_whole_container_where_its_first_process_has_moved_below(counters, tmp_path):
+    """systemd moves into `init.scope`: counted there, a server would cost next to nothing."""
+    first_process(tmp_path, f"{OWN}/init.scope", OWN)
+    assert counters.groups_of(42) == {"": f"{tmp_path}{OWN}"}
+
+
+@pytest.mark.parametrize("seen", [OWN, "/", "/system.slice/docker-ab", "/../docker-other.scope"])
+def test_version_2_counts_the_group_of_the_first_process_else(counters, tmp_path, seen):
+    """Also where the engine host's whole tree is mounted: that is not the container's."""
+    first_process(tmp_path, OWN, seen)
+    assert counters.groups_of(42) == {"": f"{tmp_path}{OWN}"}
+
+
+def test_a_deleted_file_counts_also_where_a_process_in_a_group_further_below_holds_it(counters, tmp_path):
+    """In cgroup v2 a container that runs systemd has no process in its own group: a product could hide there."""
+    first_process(tmp_path, f"{OWN}/init.scope", OWN)
+    write(tmp_path / OWN.lstrip("/"), {"cgroup.procs": "", "system.slice/web.service/cgroup.procs": "77\n"})
+    folder = tmp_path / "proc/77/fd"
+    folder.mkdir(parents=True)
+    with (tmp_path / "held").open("wb") as file:
+        file.write(b"x" * 8192)
+        file.flush()
+        os.fsync(file.fileno())
+        (folder / "3").symlink_to(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+        (tmp_path / "held").unlink()
+        assert counters.held_open(42) == 8192

@@ -22,6 +22,8 @@ import time
 import urllib.parse
 
 FOLDER = pathlib.Path("/var/lib/small")
+LIMITS = ("memory/memory.limit_in_bytes", "memory.max", "cgroup.procs")
+"""Of control groups, version 1 and version 2."""
 told = []
 
 
@@ -224,7 +226,7 @@ def reach(alert):
         "the host's disk": device,
         "kernel settings": lambda: opened("/proc/sys/kernel/core_pattern", os.O_WRONLY),
         "the host's memory": lambda: opened("/dev/mem", os.O_RDONLY) or opened("/proc/kcore", os.O_RDONLY),
-        "control groups": lambda: opened("/sys/fs/cgroup/memory/memory.limit_in_bytes", os.O_WRONLY),
+        "control groups": lambda: any(opened(f"/sys/fs/cgroup/{limit}", os.O_WRONLY) for limit in LIMITS),
         "other processes": lambda: any(
             b"dockerd" in one.read_bytes() for one in pathlib.Path("/proc").glob("[0-9]*/comm")
         ),
