@@ -323,16 +323,6 @@ def write_into(engine: Engine, container_id: str, path: str, text: str, mode: in
         raise TargetError(f"could not write {path} in a container")
 
 
-def security_options(capabilities: Sequence[str], seccomp_unconfined: bool) -> list[str]:
-    """Which of the engine's own profiles a container does without.
-
-    Where AppArmor is on (Debian, Ubuntu), the engine's profile forbids every mount, whatever the capabilities: what is
-    given SYS_ADMIN is given it without that profile, as on a host that has no AppArmor.
-    """
-    apparmor = ["apparmor=unconfined"] if "SYS_ADMIN" in capabilities else []
-    return apparmor + (["seccomp=unconfined"] if seccomp_unconfined else [])
-
-
 def run_in(engine: Engine, container_id: str, command: Sequence[str]) -> tuple[int, str]:
     """Run a short command as root in a container: (exit code, output of both streams, capped)."""
     created = engine.client.api.exec_create(container_id, list(command), user="root")
@@ -377,7 +367,6 @@ def _start_node(
     containers: list[Any],
 ) -> Any:  # noqa: ANN401
     first, *others = networks
-    capabilities = sorted({*node.cap_add, *node.boot_capabilities, *extra.capabilities})
     api_version = str(engine.client.api.api_version)
 
     def named(network: str) -> list[str]:
@@ -397,8 +386,8 @@ def _start_node(
         networking_config={networks[first].name: docker.types.EndpointConfig(api_version, aliases=named(first))},
         dns=[UNROUTABLE_DNS],
         extra_hosts={} if node.role is Role.ATTACKER else {LOGHOST: loghost},
-        cap_add=capabilities,
-        security_opt=security_options(capabilities, extra.seccomp_unconfined),
+        cap_add=sorted({*node.cap_add, *node.boot_capabilities, *extra.capabilities}),
+        security_opt=["seccomp=unconfined"] if extra.seccomp_unconfined else [],
         mem_limit=node.mem_limit,
         pids_limit=node.pids_limit,
         log_config=LOG,

@@ -18,15 +18,7 @@ from environments.engine import LOG
 from environments.intake import Intake, intake_image
 from environments.labels import TEARDOWN
 from environments.pipe import Pipe, attach, exec_pid, execute
-from environments.standing import (
-    RunningNode,
-    Target,
-    copy_into,
-    prove_isolation,
-    remove_quietly,
-    security_options,
-    write_into,
-)
+from environments.standing import RunningNode, Target, copy_into, prove_isolation, remove_quietly, write_into
 from environments.sweep import undo
 from products.certificate import CA_PATH, Certificate
 from products.manifest import Arm, Component, ContentMount, NetworkAccess, Placement, Product
@@ -117,7 +109,6 @@ def _start_beside(
 ) -> RunningComponent:
     target, engine = circumstances.target, circumstances.target.engine
     network, intake, proof = _network(stack, circumstances, component, sources)
-    capabilities = [need.capability for need in component.capabilities]
     marks = dict(circumstances.labels)
     if component.teardown:
         marks[TEARDOWN] = json.dumps(list(component.teardown))
@@ -130,8 +121,8 @@ def _start_beside(
         stdin_open=True,
         pid_mode="host" if component.host_pid else None,
         cap_drop=["ALL"],
-        cap_add=capabilities,
-        security_opt=security_options(capabilities, component.seccomp_unconfined),
+        cap_add=[need.capability for need in component.capabilities],
+        security_opt=["seccomp=unconfined"] if component.seccomp_unconfined else [],
         mem_limit=component.mem_limit,
         nano_cpus=int(component.cpus * 1e9),
         pids_limit=component.pids_limit,
