@@ -116,6 +116,7 @@ _RULES = (
         "どのテクニックでも同じ点数なので、区間を作るばらつきがない",
     ),
     ("nothing is weighed", "重みがすべて0"),
+    ("; ", "。"),  # whatever else is said besides
 )
 
 
