@@ -145,13 +145,7 @@ def survival(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp
         quantiles=tuple(Quantile(share=q, estimate=_quantile(found, q, used)) for q in QUANTILES),
         curve=(
             before_any(clusters),
-            *(
-                CurvePoint(
-                    seconds=rounded(found.times[i]) or 0.0, share=rounded(found.share[i]) or 0.0,
-                    low=rounded(found.low[i]) or 0.0, high=rounded(found.high[i]) or 0.0,
-                )
-                for i in shown
-            ),
+            *(_point(found.times[i], found.share[i], found.low[i], found.high[i]) for i in shown),
         ),
         fastest_s=rounded(times[events].min()),
         slowest_s=rounded(times[events].max()),
@@ -163,7 +157,12 @@ def before_any(clusters: NDArray[np.intp]) -> CurvePoint:
     sizes = np.bincount(clusters).astype(float)[:, None]
     start = np.ones(1)
     low, high = wilson_limits(start, effective_size(start, np.zeros(1), sizes, start), normal())
-    return CurvePoint(seconds=0.0, share=1.0, low=rounded(low[0]) or 0.0, high=rounded(high[0]) or 0.0)
+    return _point(0.0, 1.0, low[0], high[0])
+
+
+def _point(seconds: float, share: float, low: float, high: float) -> CurvePoint:
+    told = (rounded(one) or 0.0 for one in (seconds, share, low, high))
+    return CurvePoint(**dict(zip(("seconds", "share", "low", "high"), told, strict=True)))
 
 
 def curve(times: Floats, events: NDArray[np.bool_], clusters: NDArray[np.intp], confidence: float = 0.95) -> Curve:

@@ -63,8 +63,6 @@ _RULES = (
         "試行が6回未満のため、中央値の95 %の限界を求められない",
     ),
     ("no upper limit: too many trials without an alert", "上限なし：警告のない試行が多すぎる"),
-    ("; trials without an attributed alert with a time: ", "。時刻付きの帰属した警告のない試行："),
-    ("; trials without an attributed alert: ", "。帰属した警告のない試行："),
     ("trials without an attributed alert with a time: ", "時刻付きの帰属した警告のない試行："),
     ("trials without an attributed alert: ", "帰属した警告のない試行："),
     ("no trial carried out a malicious step", "攻撃の手順を実行した試行がない"),

@@ -191,7 +191,7 @@ def read_files(request):
 
     They are read twice: what is the same both times was not being written.
     """
-    os.chroot(f"/proc/{request['pid']}/root")
+    os.chroot(f"{PROC}/{request['pid']}/root")
     os.chdir("/")
     paths = [request["path"] + part for part in request["parts"]]
     for _attempt in range(READINGS):
